@@ -1,0 +1,1 @@
+"""REST: translate, authorise, call, answer."""

@@ -1,0 +1,1 @@
+"""One file per testonce command; no logic of its own."""

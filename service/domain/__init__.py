@@ -1,0 +1,1 @@
+"""Values and vocabulary. Standard library only: no clock, no database, no HTTP."""

@@ -1,0 +1,1 @@
+"""Which records are one person; what may be disclosed to whom."""

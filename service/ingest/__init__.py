@@ -1,0 +1,1 @@
+"""From a document to canonical records, or to a kept rejection. One file per standard."""

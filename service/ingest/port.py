@@ -1,0 +1,182 @@
+"""What ingest asks of the registry: one batch, one transaction.
+
+Everything a source sends is kept as a document; resources point into documents; reports are derived from the newest
+version of the resources they are made of, so the order of arrival never matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from service.domain.report import ImagingExam, LabReport
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResource:
+    """The newest version of a source resource: its hash, its place in the order of versions, its bytes' place.
+
+    `ref` is `Type/id`, or `dicom/SOPInstanceUID`. `version_at` is the source's own time (None: not said), `rank`
+    `Status.rank`.
+    """
+
+    ref: str
+    sha256: bytes
+    version_at: datetime | None
+    rank: int
+    document_id: int
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class PatientIdentifier:
+    """An identifier as the source gave it. `type` is the code of Identifier.type (v2-0203), "" when absent."""
+
+    system: str
+    value: str
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PatientFacts:
+    """What a source says of one of its patients. `key` is the source's own key of the record: `Patient/123` for a
+    FHIR resource, `mr|000123` for a DICOM PatientID. `local_id` is the hospital's patient number (identifier type
+    MR), else the resource id. `names` holds every spelling given (family+given, given+family, text), none that is
+    marked old. `birth_date` is as written (YYYY-MM-DD, maybe shorter); `sex` male, female, other, unknown or None."""
+
+    key: str
+    local_id: str
+    names: tuple[str, ...] = ()
+    birth_date: str | None = None
+    sex: str | None = None
+    identifiers: tuple[PatientIdentifier, ...] = ()
+    phones: tuple[str, ...] = ()
+    active: bool = True
+    version_at: datetime | None = None
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentFacts:
+    """A Consent: whose, whether it denies sharing, from when to when (None: open)."""
+
+    ref: str
+    patient_key: str
+    denies: bool
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFacts:
+    """One DICOM series as its headers describe it: facts shared by `instances` instances."""
+
+    study_uid: str
+    series_uid: str
+    facts: Mapping[str, object]
+    instances: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedReport:
+    """A report to index. `root` names the resource it is assembled from (`DiagnosticReport/1`, `study/1.2.3`);
+    `source` is the resource whose bytes are served as the report."""
+
+    root: str
+    patient_key: str
+    content: LabReport | ImagingExam
+    source: StoredResource | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An input that cannot be used: which document, the place in it, why."""
+
+    document_id: int
+    place: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRejection:
+    """A rejection that waits: with its id, its document's name and media type, and since when."""
+
+    id: int
+    institution: str
+    document_id: int
+    name: str
+    media: str
+    place: str
+    code: str
+    reason: str
+    rejected_at: datetime
+
+
+@dataclass(slots=True)
+class IndexCounts:
+    """What indexing reports did."""
+
+    new: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    retired: int = 0
+    roots: dict[str, str] = field(default_factory=dict)  # root -> new | updated | unchanged
+
+
+class Batch(Protocol):
+    """One transaction on the registry for one institution; batches of one institution run one after another."""
+
+    def add_document(self, media: str, name: str, body: bytes) -> int:
+        """Keeps the bytes; the same bytes of the same institution are kept once. Gives the document's id."""
+
+    def read_document(self, document_id: int) -> bytes:
+        """The bytes as received."""
+
+    def find_resources(self, refs: Collection[str]) -> dict[str, StoredResource]:
+        """The newest stored version of each ref that is known."""
+
+    def put_resources(self, resources: Iterable[StoredResource]) -> None:
+        """Stores or replaces the newest version of each."""
+
+    def find_roots(self, targets: Collection[str]) -> dict[str, set[str]]:
+        """For each target what is made from it (one step; follow until nothing new is found)."""
+
+    def put_parts(self, parts: Mapping[str, Collection[str]]) -> None:
+        """For each root the whole list of its targets; replaces what was known of that root."""
+
+    def put_patients(self, patients: Iterable[PatientFacts]) -> None:
+        """Stores patients; a late older version never replaces a newer one."""
+
+    def put_consents(self, consents: Iterable[ConsentFacts]) -> None:
+        """Stores consents by ref."""
+
+    def add_instances(self, series: Iterable[SeriesFacts]) -> None:
+        """Counts instances to their series and facts."""
+
+    def find_series(self, study_uids: Collection[str]) -> dict[str, list[SeriesFacts]]:
+        """The series of each study, in the order of series UID and facts."""
+
+    def index_reports(self, reports: Iterable[IndexedReport], retired_roots: Collection[str] = ()) -> IndexCounts:
+        """Indexes reports by (institution, number): unchanged content does nothing, a newer version becomes current,
+        an older one is kept and does not. What a root made before and makes no more is retired."""
+
+    def reject(self, rejections: Iterable[Rejection]) -> None:
+        """Keeps rejections, each document and place once."""
+
+    def resolve_rejections(self, ids: Collection[int]) -> None:
+        """Marks rejections as done with."""
+
+    def waiting_rejections(self) -> list[StoredRejection]:
+        """The institution's rejections that wait."""
+
+
+class IngestStore(Protocol):
+    """The registry as ingest sees it."""
+
+    def batch(self, institution: str) -> AbstractContextManager[Batch]:
+        """Opens a batch; commits when the block ends, rolls back when it raises."""

@@ -1,0 +1,1 @@
+"""Pure: evaluate(request, evidence, policy) -> Decision."""

@@ -1,0 +1,1 @@
+"""One function per reason code, in small files by family."""

@@ -1,0 +1,1 @@
+"""What is known: tables, every query, versions. SQLite and PostgreSQL through one schema."""
