@@ -3,7 +3,8 @@
 Times are microseconds since 1970 UTC (BIGINT). Identifiers of patients stand here only as blind index (`*token`)
 and inside sealed columns; a resource id of a Patient is one of them. `result` and `exam` hold what is current and
 nothing else: they are the index of the match path, whose every query names `record_id`. All versions stay in
-`report`, and every byte received in `document`.
+`report`, and every byte received in `document`. A `digest` is a keyed hash: a plain one of a patient's facts could be
+guessed. Text that a source controls is `Text`, or cut to its column by `columns.fit`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -60,13 +62,13 @@ document = Table(
     metadata,
     Column("id", Id, primary_key=True, autoincrement=False),
     Column("institution", String(64), nullable=False),
-    Column("sha256", LargeBinary(32), nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
     Column("media", String(40), nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("name", LargeBinary, nullable=False),  # sealed: file names carry patient numbers
     Column("body", LargeBinary, nullable=False),  # sealed
-    UniqueConstraint("institution", "sha256"),
+    UniqueConstraint("institution", "digest"),
 )
 
 resource = Table(
@@ -74,7 +76,7 @@ resource = Table(
     metadata,
     Column("institution", String(64), primary_key=True),
     Column("ref", String(200), primary_key=True),
-    Column("sha256", LargeBinary(32), nullable=False),
+    Column("sha256", LargeBinary, nullable=False),  # sealed where the resource is a Patient
     Column("version_at", BigInteger),
     Column("rank", SmallInteger, nullable=False),
     Column("document_id", Id, nullable=False),
@@ -101,7 +103,7 @@ dicom_series = Table(
     Column("institution", String(64), primary_key=True),
     Column("study_uid", String(64), primary_key=True),
     Column("series_uid", String(64), primary_key=True),
-    Column("facts_sha256", LargeBinary(32), primary_key=True),
+    Column("digest", LargeBinary(32), primary_key=True),
     Column("instances", Integer, nullable=False),
     Column("facts", LargeBinary, nullable=False),  # sealed JSON: header facts equal for these instances
     sqlite_with_rowid=False,
@@ -114,9 +116,9 @@ patient_record = Table(
     Column("institution", String(64), nullable=False),
     Column("key_token", LargeBinary(32), nullable=False),  # the source's own key of the record
     Column("local_token", LargeBinary(32)),  # the hospital's patient number
-    Column("sha256", LargeBinary(32)),
+    Column("digest", LargeBinary(32)),
     Column("version_at", BigInteger),
-    Column("rank", SmallInteger, nullable=False, default=0),
+    Column("rank", SmallInteger, nullable=False),
     Column("facts", LargeBinary),  # sealed JSON: names, birth date, sex, identifiers; NULL until the patient arrives
     UniqueConstraint("institution", "key_token"),
     Index(None, "institution", "local_token"),
@@ -151,26 +153,33 @@ report = Table(
     Column("institution", String(64), nullable=False),
     Column("number", String(200), nullable=False),
     Column("version", Integer, nullable=False),
-    Column("current", Boolean, nullable=False),
+    Column("state", String(10), nullable=False),  # current | superseded | retired: its root makes it no more
     Column("kind", String(10), nullable=False),  # lab | imaging
     Column("ref", String(200), nullable=False),
     Column("root", String(200), nullable=False),
     Column("record_id", Id, nullable=False),
     Column("status", String(20), nullable=False),
-    Column("performer", String(200), nullable=False),
-    Column("interpreter", String(200)),
     Column("issued_at", BigInteger),
     Column("version_at", BigInteger),
     Column("rank", SmallInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),
-    Column("sha256", LargeBinary(32), nullable=False),  # of the canonical content
+    Column("digest", LargeBinary(32), nullable=False),  # of the canonical content and of the source's bytes
     Column("document_id", Id),
     Column("start", BigInteger),
     Column("length", BigInteger),
+    Column("head", LargeBinary, nullable=False),  # msgpack of the ReportHead, for the match path
     Column("body", LargeBinary, nullable=False),  # sealed canonical record
     UniqueConstraint("institution", "number", "version"),
     Index(None, "institution", "root"),
     Index(None, "record_id"),
+    Index(
+        "uq_report_current",
+        "institution",
+        "number",
+        unique=True,
+        sqlite_where=text("state = 'current'"),
+        postgresql_where=text("state = 'current'"),
+    ),
 )
 
 result = Table(
@@ -178,24 +187,24 @@ result = Table(
     metadata,
     Column("record_id", Id, primary_key=True, autoincrement=False),
     Column("item", String(64), primary_key=True),
-    Column("start_at", BigInteger, primary_key=True),  # performed; 0 when it is not known
+    Column("start_at", BigInteger, primary_key=True),  # performed; columns.UNKNOWN_AT when it is not known
     Column("report_id", Id, primary_key=True, autoincrement=False),
     Column("n", SmallInteger, primary_key=True, autoincrement=False),
     Column("end_at", BigInteger, nullable=False),
     Column("precision", String(6), nullable=False),  # moment | day | month | year | none
-    Column("performed", String(40), nullable=False),  # as written
+    Column("performed", Text, nullable=False),  # as written
     Column("status", String(20), nullable=False),
     Column("reported", Text),
-    Column("unit", String(60)),
+    Column("unit", Text),
     Column("value", Text),
     Column("value_is_number", Boolean, nullable=False),
     Column("comparator", String(2)),
-    Column("interpretation", String(80), nullable=False),  # blank-separated codes
+    Column("interpretation", Text, nullable=False),  # tab-separated codes
     Column("reference_range", Text),
-    Column("issues", String(120), nullable=False),  # blank-separated
+    Column("issues", Text, nullable=False),  # tab-separated
     Column("methods", Text, nullable=False),  # tab-separated
     Column("name", Text, nullable=False),
-    Column("ref", String(200), nullable=False),
+    Column("ref", Text, nullable=False),
     Index(None, "report_id"),
     sqlite_with_rowid=False,
 )
@@ -300,3 +309,13 @@ audit = Table(
     Column("previous", LargeBinary(32), nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
 )
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),  # always 1
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    Column("mac", LargeBinary(32), nullable=False),  # keyed: the end of the log cannot be moved without the keys
+)
+"""Where the audit log ends; rewritten in every transaction that appends."""

@@ -1,0 +1,314 @@
+"""The first schema."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Makes all tables."""
+    op.create_table(
+        "audit",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("role", sa.String(length=20), nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("action", sa.String(length=60), nullable=False),
+        sa.Column("subject", sa.String(length=200), nullable=False),
+        sa.Column("outcome", sa.String(length=20), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("previous", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_audit")),
+    )
+    op.create_table(
+        "audit_head",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("mac", sa.LargeBinary(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_head")),
+    )
+    op.create_table(
+        "consent",
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("ref", sa.String(length=200), nullable=False),
+        sa.Column("record_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("denies", sa.Boolean(), nullable=False),
+        sa.Column("from_at", sa.BigInteger(), nullable=True),
+        sa.Column("to_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("institution", "ref", name=op.f("pk_consent")),
+    )
+    op.create_index(op.f("ix_consent_record_id"), "consent", ["record_id"], unique=False)
+    op.create_table(
+        "counter",
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("next", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_counter")),
+    )
+    op.create_table(
+        "decision",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=False),
+        sa.Column("match", sa.String(length=10), nullable=False),
+        sa.Column("policy_version", sa.String(length=80), nullable=False),
+        sa.Column("state", sa.String(length=24), nullable=False),
+        sa.Column("given", sa.LargeBinary(), nullable=False),
+        sa.Column("answer", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_decision")),
+    )
+    op.create_index(op.f("ix_decision_institution_decided_at"), "decision", ["institution", "decided_at"], unique=False)
+    op.create_table(
+        "dicom_series",
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("study_uid", sa.String(length=64), nullable=False),
+        sa.Column("series_uid", sa.String(length=64), nullable=False),
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("instances", sa.Integer(), nullable=False),
+        sa.Column("facts", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("institution", "study_uid", "series_uid", "digest", name=op.f("pk_dicom_series")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "document",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("media", sa.String(length=40), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.LargeBinary(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_document")),
+        sa.UniqueConstraint("institution", "digest", name=op.f("uq_document_institution_digest")),
+    )
+    op.create_table(
+        "exam",
+        sa.Column(
+            "record_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("modality", sa.String(length=16), nullable=False),
+        sa.Column("start_at", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "report_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("record_id", "modality", "start_at", "report_id", name=op.f("pk_exam")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_exam_report_id"), "exam", ["report_id"], unique=False)
+    op.create_table(
+        "identifier",
+        sa.Column("token", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("record_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.PrimaryKeyConstraint("token", "record_id", name=op.f("pk_identifier")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_identifier_record_id"), "identifier", ["record_id"], unique=False)
+    op.create_table(
+        "order_event",
+        sa.Column("decision_id", sa.String(length=36), nullable=False),
+        sa.Column("order_id", sa.String(length=64), nullable=False),
+        sa.Column("event", sa.String(length=12), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.PrimaryKeyConstraint("decision_id", "order_id", "event", "at", name=op.f("pk_order_event")),
+    )
+    op.create_table(
+        "part",
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("target", sa.String(length=200), nullable=False),
+        sa.Column("root", sa.String(length=200), nullable=False),
+        sa.PrimaryKeyConstraint("institution", "target", "root", name=op.f("pk_part")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_part_institution_root"), "part", ["institution", "root"], unique=False)
+    op.create_table(
+        "patient_record",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("key_token", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("local_token", sa.LargeBinary(length=32), nullable=True),
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=True),
+        sa.Column("version_at", sa.BigInteger(), nullable=True),
+        sa.Column("rank", sa.SmallInteger(), nullable=False),
+        sa.Column("facts", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_patient_record")),
+        sa.UniqueConstraint("institution", "key_token", name=op.f("uq_patient_record_institution_key_token")),
+    )
+    op.create_index(
+        op.f("ix_patient_record_institution_local_token"),
+        "patient_record",
+        ["institution", "local_token"],
+        unique=False,
+    )
+    op.create_table(
+        "prompt",
+        sa.Column("decision_id", sa.String(length=36), nullable=False),
+        sa.Column("order_id", sa.String(length=64), nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("decided_at", sa.BigInteger(), nullable=False),
+        sa.Column("item", sa.String(length=64), nullable=True),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("offered", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("decision_id", "order_id", name=op.f("pk_prompt")),
+    )
+    op.create_index(op.f("ix_prompt_decided_at"), "prompt", ["decided_at"], unique=False)
+    op.create_table(
+        "recognition",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("decision_id", sa.String(length=36), nullable=False),
+        sa.Column("order_id", sa.String(length=64), nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("recorded_at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("action", sa.String(length=12), nullable=False),
+        sa.Column("items", sa.Text(), nullable=False),
+        sa.Column("reasons", sa.Text(), nullable=False),
+        sa.Column("reports", sa.Text(), nullable=False),
+        sa.Column("note", sa.LargeBinary(), nullable=True),
+        sa.Column("patient_informed", sa.Boolean(), nullable=True),
+        sa.Column("body_sha256", sa.LargeBinary(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_recognition")),
+        sa.UniqueConstraint("decision_id", "order_id", name=op.f("uq_recognition_decision_id_order_id")),
+    )
+    op.create_index(op.f("ix_recognition_recorded_at"), "recognition", ["recorded_at"], unique=False)
+    op.create_table(
+        "reference_file",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("version", sa.String(length=64), nullable=False),
+        sa.Column("loaded_at", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_reference_file")),
+    )
+    op.create_index(op.f("ix_reference_file_kind_seq"), "reference_file", ["kind", "seq"], unique=False)
+    op.create_index(op.f("ix_reference_file_version"), "reference_file", ["version"], unique=False)
+    op.create_table(
+        "report",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.String(length=200), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("ref", sa.String(length=200), nullable=False),
+        sa.Column("root", sa.String(length=200), nullable=False),
+        sa.Column("record_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("status", sa.String(length=20), nullable=False),
+        sa.Column("issued_at", sa.BigInteger(), nullable=True),
+        sa.Column("version_at", sa.BigInteger(), nullable=True),
+        sa.Column("rank", sa.SmallInteger(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("document_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("start", sa.BigInteger(), nullable=True),
+        sa.Column("length", sa.BigInteger(), nullable=True),
+        sa.Column("head", sa.LargeBinary(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_report")),
+        sa.UniqueConstraint("institution", "number", "version", name=op.f("uq_report_institution_number_version")),
+    )
+    op.create_index(op.f("ix_report_institution_root"), "report", ["institution", "root"], unique=False)
+    op.create_index(op.f("ix_report_record_id"), "report", ["record_id"], unique=False)
+    op.create_index(
+        "uq_report_current",
+        "report",
+        ["institution", "number"],
+        unique=True,
+        sqlite_where=sa.text("state = 'current'"),
+        postgresql_where=sa.text("state = 'current'"),
+    )
+    op.create_table(
+        "resource",
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("ref", sa.String(length=200), nullable=False),
+        sa.Column("sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("version_at", sa.BigInteger(), nullable=True),
+        sa.Column("rank", sa.SmallInteger(), nullable=False),
+        sa.Column("document_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("length", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("institution", "ref", name=op.f("pk_resource")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "result",
+        sa.Column(
+            "record_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("item", sa.String(length=64), nullable=False),
+        sa.Column("start_at", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "report_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("n", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("end_at", sa.BigInteger(), nullable=False),
+        sa.Column("precision", sa.String(length=6), nullable=False),
+        sa.Column("performed", sa.Text(), nullable=False),
+        sa.Column("status", sa.String(length=20), nullable=False),
+        sa.Column("reported", sa.Text(), nullable=True),
+        sa.Column("unit", sa.Text(), nullable=True),
+        sa.Column("value", sa.Text(), nullable=True),
+        sa.Column("value_is_number", sa.Boolean(), nullable=False),
+        sa.Column("comparator", sa.String(length=2), nullable=True),
+        sa.Column("interpretation", sa.Text(), nullable=False),
+        sa.Column("reference_range", sa.Text(), nullable=True),
+        sa.Column("issues", sa.Text(), nullable=False),
+        sa.Column("methods", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("ref", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("record_id", "item", "start_at", "report_id", "n", name=op.f("pk_result")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_result_report_id"), "result", ["report_id"], unique=False)
+    op.create_table(
+        "rejected",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("document_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("place", sa.String(length=300), nullable=False),
+        sa.Column("code", sa.String(length=40), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("rejected_at", sa.BigInteger(), nullable=False),
+        sa.Column("resolved_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["document_id"], ["document.id"], name=op.f("fk_rejected_document_id_document")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rejected")),
+        sa.UniqueConstraint("document_id", "place", name=op.f("uq_rejected_document_id_place")),
+    )
+
+
+def downgrade() -> None:
+    """Removes them, and everything they hold."""
+    for name in (
+        "rejected",
+        "result",
+        "resource",
+        "report",
+        "reference_file",
+        "recognition",
+        "prompt",
+        "patient_record",
+        "part",
+        "order_event",
+        "identifier",
+        "exam",
+        "document",
+        "dicom_series",
+        "decision",
+        "counter",
+        "consent",
+        "audit_head",
+        "audit",
+    ):
+        op.drop_table(name)
