@@ -1,0 +1,56 @@
+# The daily verbs. `make demo` and `make test` need Python >= 3.11, make, and the network once, to install.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# The first of these that is new enough; `make PYTHON=/path/to/python …` overrides it.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-build-isolation
+
+.PHONY: help install demo test fast check fix bench lock
+
+help:  ## these lines
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+install: .venv/.installed  ## .venv with everything, from the lock; .venv/bin/testonce runs then
+
+# Only when the lock changed are packages fetched; the project itself is linked in, not copied.
+.venv/.locked: requirements/dev.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv and pip was found. Install it (Debian: python3 python3-venv), or: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing what requirements/dev.txt locks into .venv ..."
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+.venv/.installed: .venv/.locked pyproject.toml
+	@$(PIP) --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: install  ## a small region, loaded and asked; then it serves
+	@$(BIN)/python -m fixtures.demo $(DEMOFLAGS)
+
+test: install  ## every test, the fast ones first
+	@$(BIN)/python -m pytest $(TESTFLAGS)
+
+fast: install  ## the tests that need no server and no database
+	@$(BIN)/python -m pytest -m "not slow" $(TESTFLAGS)
+
+check: install  ## lint, format, types, who may import whom
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted; mend with: make fix" >&2; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+fix: install  ## what ruff can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: install  ## speed against the floors of the same run (docs/benchmarks.md)
+	@$(BIN)/python -m benchmarks $(BENCHFLAGS)
+
+lock: install  ## resolve pyproject.toml again into requirements/*.txt
+	@$(COMPILE) $(LOCKFLAGS) --extra dev --output-file requirements/dev.txt pyproject.toml
+	@$(COMPILE) --constraint requirements/dev.txt --output-file requirements/run.txt pyproject.toml
