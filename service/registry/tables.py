@@ -259,7 +259,8 @@ prompt = Table(
     Column("item", String(64)),
     Column("kind", String(10), nullable=False),
     Column("outcome", String(16), nullable=False),
-    Column("offered", Text, nullable=False),  # JSON: [{item, decision, issuer, mark, amount, doseMSv}]
+    Column("offered", Text, nullable=False),  # JSON: [{item, decision, issuer, mark, amount, doseMSv, report…}]
+    Column("panel_amount", String(24)),  # what the whole panel costs here; replaces the items' when all is reused
     Index(None, "decided_at"),
 )
 """One row per order answered: what the counts are made of."""

@@ -1,0 +1,223 @@
+"""The desk: one question in, one answer out, stored and audited before it leaves."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, bindparam, insert, select
+
+from service.audit.events import Action
+from service.audit.log import AuditEntry, AuditLog
+from service.decisions.codec import Given, decode_given, encode_given
+from service.decisions.evidence import EvidenceReader
+from service.decisions.reference import ReferenceReader
+from service.decisions.render import render_decision
+from service.decisions.request import read_request
+from service.domain.decision import Decision, Match, OrderDecision
+from service.domain.errors import NotFound, NotPermitted
+from service.domain.order import MatchRequest
+from service.matching.evaluate import evaluate
+from service.matching.policy import Policy
+from service.matching.replay import outcome_of
+from service.registry.database import Database
+from service.registry.journal import Journal
+from service.registry.tables import decision as decision_table
+from service.registry.tables import prompt as prompt_table
+from service.security.caller import Caller, Role
+from service.security.keys import KeyRing
+
+
+def new_decision_id(at: datetime) -> str:
+    """A UUID version 7 (RFC 9562): time first, so that rows written together lie together."""
+    stamp = int(at.timestamp() * 1000)
+    value = (stamp << 80) | (7 << 76) | (secrets.randbits(12) << 64) | (2 << 62) | secrets.randbits(62)
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+class Desk:
+    """Answers match requests, shows earlier decisions, replays them."""
+
+    def __init__(
+        self,
+        database: Database,
+        keys: KeyRing,
+        journal: Journal,
+        audit: AuditLog,
+        reference: ReferenceReader,
+        *,
+        public_url: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._database = database
+        self._keys = keys
+        self._journal = journal
+        self._audit = audit
+        self._reference = reference
+        self._evidence = EvidenceReader(keys)
+        self._public_url = public_url
+        self._clock = clock
+
+    def decide(self, body: object, caller: Caller) -> bytes:
+        """The answer to a match request of the caller's institution, as JSON bytes; stored with its audit entry.
+
+        Raises InvalidInput (faults with their places), NotPermitted (role, or an institution outside the network),
+        Unavailable (nothing was stored, nothing may be said).
+        """
+        caller.require(Role.CLINICIAN, Role.SYSTEM)
+        policy = self._reference.current_policy()
+        if policy.institution(caller.institution) is None:
+            raise NotPermitted("this institution is not in the network")
+        now = self._clock()
+        request = read_request(body, caller.institution, now, policy.network.zone)
+        with self._database.read() as conn:
+            evidence = self._evidence.gather(conn, request, policy)
+        decided = evaluate(request, evidence, policy)
+        decision_id = new_decision_id(now)
+        answer = msgspec.json.encode(
+            render_decision(
+                decided, policy, decision_id=decision_id, decided_at=now,
+                ordered_at=request.ordered_at, public_url=self._public_url,
+            )
+        )  # fmt: skip
+        given = encode_given(Given(request, evidence, policy.network_version, policy.catalogue.version))
+        row = {
+            "id": decision_id,
+            "institution": caller.institution,
+            "decided_at": int(now.timestamp() * 1_000_000),
+            "match": decided.match.value,
+            "policy_version": policy.version,
+            "state": "standing",
+            "given": self._keys.seal(given, f"decision|given|{decision_id}"),
+            "answer": self._keys.seal(answer, f"decision|answer|{decision_id}"),
+        }
+        prompts = [_prompt_row(one, row, policy) for one in decided.orders]
+        entry = _audit_entry(decided, request, caller, row)
+        self._journal.submit(lambda conn: self._store(conn, row, prompts, entry))
+        return answer
+
+    def _store(self, conn: Connection, row: dict[str, Any], prompts: list[dict[str, Any]], entry: AuditEntry) -> None:
+        conn.execute(_INSERT_DECISION, row)
+        conn.execute(_INSERT_PROMPT, prompts)
+        self._audit.append(conn, entry)
+
+    def get(self, decision_id: str, caller: Caller) -> bytes:
+        """The decision as it was given, with every input and rule result that led to it: JSON of `answer`, `given`,
+        `state`. NotFound also for another institution's."""
+        row = self._row(decision_id, caller)
+        self._journal.submit(
+            lambda conn: self._audit.append(conn, _read_entry(Action.DECISION_READ, decision_id, caller))
+        )
+        return b'{"state":%b,"answer":%b,"given":%b}' % (
+            msgspec.json.encode(row.state),
+            self._keys.open(row.answer, f"decision|answer|{decision_id}"),
+            self._keys.open(row.given, f"decision|given|{decision_id}"),
+        )
+
+    def replay(self, decision_id: str, caller: Caller) -> bytes:
+        """Evaluates the decision again from what it was given, under the policy of then; JSON of `same`, `before`,
+        `after` (outcomes without what only names and links say)."""
+        row = self._row(decision_id, caller)
+        given = decode_given(self._keys.open(row.given, f"decision|given|{decision_id}"))
+        policy = self._reference.policy(given.network_version, given.catalogue_version)
+        again = render_decision(
+            evaluate(given.request, given.evidence, policy), policy, decision_id=decision_id,
+            decided_at=datetime.fromtimestamp(row.decided_at / 1_000_000, UTC),
+            ordered_at=given.request.ordered_at, public_url=self._public_url,
+        )  # fmt: skip
+        before = outcome_of(msgspec.json.decode(self._keys.open(row.answer, f"decision|answer|{decision_id}")))
+        after = outcome_of(msgspec.json.decode(msgspec.json.encode(again)))
+        self._journal.submit(
+            lambda conn: self._audit.append(conn, _read_entry(Action.DECISION_REPLAYED, decision_id, caller))
+        )
+        return msgspec.json.encode(
+            {
+                "decisionId": decision_id,
+                "same": before == after,
+                "policyVersion": {"before": row.policy_version, "after": policy.version},
+                "before": before,
+                "after": after,
+            }
+        )
+
+    def _row(self, decision_id: str, caller: Caller) -> Any:
+        caller.require(Role.CLINICIAN, Role.SYSTEM)
+        with self._database.read() as conn:
+            row = conn.execute(_SELECT_DECISION, {"wanted": decision_id}).first()
+        if row is None or (row.institution != caller.institution and caller.role is not Role.ADMIN):
+            raise NotFound("there is no such decision")
+        return row
+
+
+_INSERT_DECISION = insert(decision_table)
+_INSERT_PROMPT = insert(prompt_table)
+_SELECT_DECISION = select(decision_table).where(decision_table.c.id == bindparam("wanted"))
+
+
+def _prompt_row(one: OrderDecision, row: dict[str, Any], policy: Policy) -> dict[str, Any]:
+    item = policy.catalogue.items.get(one.item or "")
+    offered = [
+        {
+            "item": reuse.item,
+            "decision": reuse.decision.value,
+            "issuer": reuse.issuer,
+            "mark": reuse.mark,
+            "amount": str(reuse.amount),
+            "doseMSv": reuse.dose_msv,
+            "report": one.candidates[reuse.candidate].head.ref if one.candidates[reuse.candidate].disclosed else None,
+            "reportId": one.candidates[reuse.candidate].head.id,
+        }
+        for reuse in one.reuse
+    ]
+    panel_price = policy.network.price_of(row["institution"], one.item or "")
+    return {
+        "decision_id": row["id"],
+        "order_id": one.id,
+        "institution": row["institution"],
+        "decided_at": row["decided_at"],
+        "item": one.item,
+        "kind": item.kind if item else "lab",
+        "outcome": one.outcome.value,
+        "offered": msgspec.json.encode(offered).decode(),
+        "panel_amount": str(panel_price) if panel_price is not None and item is None else None,
+    }
+
+
+def _audit_entry(decided: Decision, request: MatchRequest, caller: Caller, row: dict[str, Any]) -> AuditEntry:
+    return AuditEntry(
+        at=row["decided_at"],
+        actor=caller.actor,
+        role=caller.role.value,
+        institution=caller.institution,
+        action=Action.DECISION_MADE,
+        subject=f"Decision/{row['id']}",
+        outcome=decided.match.value,
+        detail={
+            "orders": {one.id: one.outcome.value for one in decided.orders},
+            "policy": row["policy_version"],
+            **({"restrictedConsent": True} if request.encounter.restricted_consent else {}),
+            **({"reports": sorted(_disclosed(decided))} if decided.match is not Match.UNKNOWN else {}),
+        },
+    )
+
+
+def _disclosed(decided: Decision) -> set[int]:
+    return {candidate.head.id for order in decided.orders for candidate in order.candidates if candidate.disclosed}
+
+
+def _read_entry(action: Action, decision_id: str, caller: Caller) -> AuditEntry:
+    return AuditEntry(
+        at=time.time_ns() // 1000,
+        actor=caller.actor,
+        role=caller.role.value,
+        institution=caller.institution,
+        action=action,
+        subject=f"Decision/{decision_id}",
+        outcome="ok",
+        detail={},
+    )

@@ -1,0 +1,114 @@
+"""Gathers what is known for one question: whose records, what results, what consent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from service.domain.decision import Evidence
+from service.domain.order import MatchRequest, PatientQuery
+from service.domain.person import PersonIdentifier
+from service.domain.report import ExamCandidate, LabCandidate
+from service.identity.linkage import Linkage, complete, link, own_record, read_identifiers
+from service.matching.evaluate import earliest_listed
+from service.matching.ordered import Ordered, understand
+from service.matching.policy import Policy
+from service.registry import evidence as known
+from service.security.keys import KeyRing
+
+_PARTIAL_DATE = timedelta(days=366)
+"""A date without a day is stored at its start: look this much further back and let matching judge."""
+
+
+class EvidenceReader:
+    """Reads the registry for one question; every read names the patient records."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
+
+    def gather(self, conn: Connection, request: MatchRequest, policy: Policy) -> Evidence:
+        """Everything matching needs to know."""
+        linkage = self.identify(conn, request.patient, request.requester)
+        ids = (*linkage.confirmed, *linkage.probable)
+        if not ids:
+            return Evidence(linkage.match)
+        ordered = [one for order in request.orders if (one := understand(order, policy.catalogue)) is not None]
+        probable = frozenset(linkage.probable)
+        return Evidence(
+            linkage.match,
+            self._is_withheld(conn, ids, request.ordered_at),
+            self._results(conn, ids, probable, ordered, request, policy),
+            self._exams(conn, ids, probable, ordered, request, policy),
+            ids,
+        )
+
+    def identify(self, conn: Connection, query: PatientQuery, requester: str) -> Linkage:
+        """Who the query names. A number of the ordering institution resolves to its own record first, whose
+        identifiers then find the others."""
+        tokens = {*self._tokens(read_identifiers(query)), *self._local_tokens(query, requester)}
+        records = known.find_records(conn, self._keys, tokens)
+        own = own_record(query, requester, records)
+        person = complete(query, own)
+        if more := set(self._tokens(person.identifiers)) - tokens:
+            records = known.find_records(conn, self._keys, tokens | more)
+        return link(person, own, records)
+
+    def _tokens(self, identifiers: Collection[PersonIdentifier]) -> list[bytes]:
+        return [self._keys.token(f"identifier:{one.kind.value}", one.value) for one in identifiers]
+
+    def _local_tokens(self, query: PatientQuery, requester: str) -> list[bytes]:
+        return [
+            self._keys.token("local", f"{requester}|{system}|{value.strip()}") for system, value, _ in query.identifiers
+        ]
+
+    def _is_withheld(self, conn: Connection, ids: Collection[int], at: datetime) -> bool:
+        """Whether an active Consent of any of the person's records denies sharing at that time."""
+        return any(
+            one.denies and (one.from_at is None or one.from_at <= at) and (one.to_at is None or at < one.to_at)
+            for one in known.consents_of(conn, ids)
+        )
+
+    def _results(
+        self,
+        conn: Connection,
+        ids: Collection[int],
+        probable: frozenset[int],
+        ordered: list[Ordered],
+        request: MatchRequest,
+        policy: Policy,
+    ) -> tuple[LabCandidate, ...]:
+        items = {item.id: item for one in ordered if one.imaging is None for item in one.items}
+        if not items:
+            return ()
+        since = min(earliest_listed(item, request, policy) for item in items.values())
+        found = known.results_of(conn, ids, sorted(items), _microseconds(since))
+        return tuple(
+            replace(candidate, identity="probable") if record in probable else candidate for record, candidate in found
+        )
+
+    def _exams(
+        self,
+        conn: Connection,
+        ids: Collection[int],
+        probable: frozenset[int],
+        ordered: list[Ordered],
+        request: MatchRequest,
+        policy: Policy,
+    ) -> tuple[ExamCandidate, ...]:
+        needs = [(one.imaging, one.required[0]) for one in ordered if one.imaging is not None]
+        if not needs:
+            return ()
+        since = min(earliest_listed(item, request, policy) for _, item in needs)
+        modalities = sorted({need.modality for need, _ in needs})
+        found = known.exams_of(conn, ids, modalities, _microseconds(since))
+        return tuple(
+            replace(candidate, identity="probable") if record in probable else candidate for record, candidate in found
+        )
+
+
+def _microseconds(since: datetime) -> int:
+    """Since when to read, as the registry counts time; partial dates stand at their start."""
+    return int((since.timestamp() - _PARTIAL_DATE.total_seconds()) * 1_000_000)

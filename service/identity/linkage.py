@@ -1,0 +1,262 @@
+"""Which records are the person asked for: certain, probable, contradicted, or unknown.
+
+Identity is asymmetric: a missed link costs money, a false one costs a patient. So identifiers are compared for
+equality only, an equal identifier links only where name, sex and birth date agree, and name and birth date alone
+never link. Any disagreement makes the whole answer a conflict: it is not for a machine to pick a side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol
+
+from service.domain.decision import Match
+from service.domain.order import PatientQuery
+from service.domain.person import (
+    IdentifierKind,
+    PatientFacts,
+    PersonIdentifier,
+    has_han,
+    normalise_identifier,
+    normalise_name,
+    resident_birth_date,
+    resident_sex,
+)
+
+
+class KnownRecord(Protocol):
+    """A patient record of one institution, as the registry gives it."""
+
+    @property
+    def id(self) -> int:
+        """The registry's key."""
+
+    @property
+    def institution(self) -> str:
+        """Whose record it is."""
+
+    @property
+    def local_token(self) -> bytes | None:
+        """Blind index of the hospital's own patient number."""
+
+    @property
+    def facts(self) -> PatientFacts | None:
+        """What the hospital says of the patient; None until it has said anything."""
+
+
+class Evidence(StrEnum):
+    """What comparing one field of two statements shows."""
+
+    EQUAL = "equal"
+    MISSING = "missing"  # not said, or not comparable (one name in Latin letters, the other in Han)
+    DIFFERENT = "different"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The person asked for: identifiers in normal form, and demographics as far as they are known."""
+
+    identifiers: frozenset[PersonIdentifier]
+    names: tuple[str, ...] = ()
+    birth_date: str | None = None
+    sex: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Linkage:
+    """The grade of the whole match, and the records it may use."""
+
+    match: Match
+    confirmed: tuple[int, ...] = ()
+    probable: tuple[int, ...] = ()
+
+
+def read_identifiers(query: PatientQuery) -> frozenset[PersonIdentifier]:
+    """The valid person identifiers among those given; placeholders and failing check characters are none."""
+    found = (normalise_identifier(system, value, type_code) for system, value, type_code in query.identifiers)
+    return frozenset(one for one in found if one is not None)
+
+
+def identifiers_of(facts: PatientFacts) -> frozenset[PersonIdentifier]:
+    """The valid person identifiers of a record."""
+    found = (normalise_identifier(one.system, one.value, one.type) for one in facts.identifiers)
+    return frozenset(one for one in found if one is not None)
+
+
+def own_record(query: PatientQuery, requester: str, records: Iterable[KnownRecord]) -> KnownRecord | None:
+    """The ordering institution's own record of one of the identifiers asked with, if any. Of several the first by its
+    source's key is taken, whatever the order of arrival; the others are compared with it like any record."""
+    asked_local = {(system, value.strip()) for system, value, _ in query.identifiers}
+    asked = read_identifiers(query)
+    found = [
+        record
+        for record in records
+        if record.institution == requester
+        and record.facts is not None
+        and (
+            any((one.system, one.value.strip()) in asked_local for one in record.facts.identifiers)
+            or not asked.isdisjoint(identifiers_of(record.facts))
+        )
+    ]
+    return min(found, key=lambda one: one.facts.key if one.facts else "", default=None)
+
+
+def complete(query: PatientQuery, own: KnownRecord | None) -> Person:
+    """The person asked for, completed from the ordering institution's own record of that identifier (contract,
+    section 1, `testonce match`)."""
+    identifiers = read_identifiers(query)
+    names = (query.name,) if query.name else ()
+    person = Person(identifiers, names, query.birth_date, query.sex)
+    if own is None or own.facts is None:
+        return person
+    facts = own.facts
+    return Person(
+        identifiers | identifiers_of(facts),
+        person.names or facts.names,
+        person.birth_date or facts.birth_date,
+        person.sex or facts.sex,
+    )
+
+
+def link(person: Person, own: KnownRecord | None, records: Sequence[KnownRecord]) -> Linkage:
+    """Grades every record against the person.
+
+    `records` are those that share an identifier with the person, or a hospital's own number with such a record.
+    One contradicting record makes the match a conflict; else confirmed records may be used freely and probable ones
+    are only pointed at.
+    """
+    if contradicts_itself(person):
+        return Linkage(Match.CONFLICT)
+    known = [record for record in records if record.facts is not None]
+    direct: dict[int, Match] = {}
+    for record in known:
+        if own is not None and record.id == own.id:
+            direct[record.id] = _grade_own(person, record)
+        elif grade := _grade_shared(person, record):
+            direct[record.id] = grade
+    grades = dict(direct)
+    anchors = {(one.institution, one.local_token): direct[one.id] for one in known if one.id in direct}
+    for record in known:
+        anchor = anchors.get((record.institution, record.local_token))
+        if record.id not in direct and anchor is not None and record.local_token is not None:
+            grades[record.id] = _grade_same_number(person, record, anchor)
+    if Match.CONFLICT in grades.values():
+        return Linkage(Match.CONFLICT)
+    confirmed = tuple(sorted(one for one, grade in grades.items() if grade is Match.CONFIRMED))
+    probable = tuple(sorted(one for one, grade in grades.items() if grade is Match.PROBABLE))
+    if confirmed:
+        return Linkage(Match.CONFIRMED, confirmed, probable)
+    return Linkage(Match.PROBABLE if probable else Match.UNKNOWN, (), probable)
+
+
+def contradicts_itself(person: Person) -> bool:
+    """Two different valid resident numbers are two people; and a resident number states birth date and sex."""
+    numbers = _residents(person.identifiers)
+    if len(numbers) > 1:
+        return True
+    return any(_different_from_number(number, person.birth_date, person.sex) for number in numbers)
+
+
+def _residents(identifiers: Iterable[PersonIdentifier]) -> set[str]:
+    return {one.value for one in identifiers if one.kind is IdentifierKind.RESIDENT}
+
+
+def _different_from_number(number: str, birth_date: str | None, sex: str | None) -> bool:
+    return Evidence.DIFFERENT in (
+        compare_birth_dates(resident_birth_date(number), birth_date),
+        compare_sexes(resident_sex(number), sex),
+    )
+
+
+def compare_names(ours: Sequence[str], theirs: Sequence[str]) -> Evidence:
+    """Equal when any spelling of one equals any of the other's in normal form; only spellings of one script compare."""
+    left = {normalise_name(one) for one in ours} - {""}
+    right = {normalise_name(one) for one in theirs} - {""}
+    if left & right:
+        return Evidence.EQUAL
+    comparable = any(has_han(a) == has_han(b) for a in left for b in right)
+    return Evidence.DIFFERENT if comparable else Evidence.MISSING
+
+
+def compare_birth_dates(ours: str | None, theirs: str | None) -> Evidence:
+    """Full dates are equal or different; a shorter one (year, month) agrees with what it begins, and proves nothing."""
+    if not ours or not theirs:
+        return Evidence.MISSING
+    left, right = ours[:10], theirs[:10]
+    if left == right and len(left) == 10:
+        return Evidence.EQUAL
+    return Evidence.MISSING if left.startswith(right) or right.startswith(left) else Evidence.DIFFERENT
+
+
+def compare_sexes(ours: str | None, theirs: str | None) -> Evidence:
+    """Only male and female say something; `other` and `unknown` say nothing."""
+    known = {"male", "female"}
+    if ours not in known or theirs not in known:
+        return Evidence.MISSING
+    return Evidence.EQUAL if ours == theirs else Evidence.DIFFERENT
+
+
+def _compare(person: Person, facts: PatientFacts) -> tuple[Evidence, Evidence, Evidence]:
+    return (
+        compare_names(person.names, facts.names),
+        compare_birth_dates(person.birth_date, facts.birth_date),
+        compare_sexes(person.sex, facts.sex),
+    )
+
+
+def _contradicts(person: Person, facts: PatientFacts) -> bool:
+    """Whether the record's resident number is another one, or disagrees with the record's own demographics."""
+    ours, theirs = _residents(person.identifiers), _residents(identifiers_of(facts))
+    if ours and theirs and ours.isdisjoint(theirs):
+        return True
+    return len(theirs) > 1 or any(_different_from_number(one, facts.birth_date, facts.sex) for one in theirs)
+
+
+def _grade_shared(person: Person, record: KnownRecord) -> Match | None:
+    """A record that shares an identifier. A shared card number alone is a look-up: it points, where all agrees."""
+    facts = record.facts
+    assert facts is not None
+    shared = person.identifiers & identifiers_of(facts)
+    if not shared:
+        return None
+    evidence = _compare(person, _stated_by_number(facts, shared))
+    if not any(one.strong for one in shared):
+        agreed = all(one is Evidence.EQUAL for one in evidence) and not _contradicts(person, facts)
+        return Match.PROBABLE if agreed else None
+    if Evidence.DIFFERENT in evidence or _contradicts(person, facts):
+        return Match.CONFLICT
+    agreed = all(one is Evidence.EQUAL for one in evidence) and facts.active
+    return Match.CONFIRMED if agreed else Match.PROBABLE
+
+
+def _stated_by_number(facts: PatientFacts, shared: Iterable[PersonIdentifier]) -> PatientFacts:
+    """The record with the birth date and sex that its own resident number states, where it does not say them."""
+    for number in _residents(shared):
+        sex = facts.sex if facts.sex in ("male", "female") else resident_sex(number)
+        facts = replace(facts, birth_date=facts.birth_date or resident_birth_date(number), sex=sex)
+    return facts
+
+
+def _grade_own(person: Person, record: KnownRecord) -> Match:
+    """The ordering institution's own record of the identifier asked with; its sex may be unsaid."""
+    facts = record.facts
+    assert facts is not None
+    name, birth, sex = _compare(person, facts)
+    if Evidence.DIFFERENT in (name, birth, sex) or _contradicts(person, facts):
+        return Match.CONFLICT
+    agreed = name is Evidence.EQUAL and birth is Evidence.EQUAL
+    return Match.CONFIRMED if agreed and facts.active else Match.PROBABLE
+
+
+def _grade_same_number(person: Person, record: KnownRecord, anchor: Match) -> Match:
+    """A record of the same hospital under the same patient number (its imaging archive's, say). A name in Latin
+    letters cannot be compared with one in Han; then birth date and sex must both agree."""
+    facts = record.facts
+    assert facts is not None
+    name, birth, sex = _compare(person, facts)
+    if Evidence.DIFFERENT in (name, birth, sex) or _contradicts(person, facts):
+        return Match.CONFLICT
+    agreed = birth is Evidence.EQUAL and (name is Evidence.EQUAL or sex is Evidence.EQUAL)
+    return anchor if agreed else Match.PROBABLE

@@ -1,0 +1,104 @@
+"""The policy a decision is made under: one network and one catalogue, and the questions asked of both together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from service.domain.catalogue import Catalogue, Item
+from service.domain.network import Breadth, Institution, Network, WindowOverride
+from service.domain.times import Duration, When
+
+RULES_VERSION = "1"
+"""Raised whenever a rule's meaning changes: part of every policy version."""
+
+
+class EffectiveWindow(NamedTuple):
+    """How long a result can stand for one requester, and which row says so."""
+
+    duration: Duration
+    source: str
+
+
+class Standing(NamedTuple):
+    """What an issuer's certificates say of an item for a requester at the time of the test."""
+
+    certified: bool
+    in_scope: bool
+    mark: str | None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Network and catalogue of one version. Frozen, but it remembers answers: build one per version and keep it."""
+
+    network: Network
+    catalogue: Catalogue
+    network_version: str = "0"
+
+    @cached_property
+    def version(self) -> str:
+        """Names network, catalogue and rules, so that a decision can be replayed under exactly these."""
+        return f"n{self.network_version}.c{self.catalogue.version}.r{RULES_VERSION}"
+
+    def institution(self, institution_id: str) -> Institution | None:
+        """The institution, None when it is not in the network."""
+        return self.network.institution_by_id.get(institution_id)
+
+    @cached_property
+    def _windows(self) -> dict[tuple[str, str], EffectiveWindow]:
+        return {}
+
+    @cached_property
+    def _overrides(self) -> dict[str, list[WindowOverride]]:
+        found: dict[str, list[WindowOverride]] = {}
+        for row in self.network.windows:
+            for name in row.items:
+                found.setdefault(name, []).append(row)
+        return found
+
+    def window_of(self, item: Item, requester: str) -> EffectiveWindow:
+        """The item's window for the requester: the narrowest `for` that covers it replaces the catalogue's; an
+        institution's own row may only tighten (contract, section 2)."""
+        key = (item.id, requester)
+        found = self._windows.get(key)
+        if found is None:
+            found = self._windows[key] = self._find_window(item, requester)
+        return found
+
+    def _find_window(self, item: Item, requester: str) -> EffectiveWindow:
+        institution = self.institution(requester)
+        best = EffectiveWindow(item.window, f"catalogue {item.id}: {item.source}")
+        own: list[WindowOverride] = []
+        ranked: list[tuple[int, bool, float, WindowOverride]] = []
+        for name in self.catalogue.names_of(item.id):
+            for row in self._overrides.get(name, ()):
+                if not self.network.covers(row.scope, institution):
+                    continue
+                if row.scope is not None and row.scope.kind == "institution":
+                    own.append(row)
+                else:
+                    breadth = Breadth.NATIONAL if row.scope is None else row.scope.breadth
+                    ranked.append((-breadth, name != item.id, _length(row.window), row))
+        if ranked:
+            row = min(ranked, key=lambda one: one[:3])[3]
+            best = EffectiveWindow(row.window, f"network window for {row.scope or 'all'}")
+        for row in own:
+            if _length(row.window) < _length(best.duration):
+                best = EffectiveWindow(row.window, f"network window for {row.scope}")
+        return best
+
+    def standing(self, issuer: str, item: Item, requester: str, performed: When | None) -> Standing:
+        """What certificates the issuer held for the item when the test was performed, and the widest one's mark that
+        covers the requester (国卫医发〔2022〕6号, ~13-14: the range follows the evaluation passed)."""
+        rows = self.network.certificates_of(issuer, self.catalogue.names_of(item.id), performed)
+        covering = [row for row in rows if self.network.covers(row.scope, self.institution(requester))]
+        if not covering:
+            return Standing(bool(rows), False, None)
+        widest = min(covering, key=lambda row: (row.scope.breadth, str(row.scope)))
+        return Standing(True, True, self.network.mark(widest.scope))
+
+
+def _length(window: Duration) -> float:
+    return window.months * 30.44 * 86400 + window.span.total_seconds()
