@@ -1,0 +1,27 @@
+"""What can happen and is recorded: a closed list, named source:subject:action."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """Everything the audit log can say. A name, once used, keeps its meaning for ever."""
+
+    DECISION_MADE = "decision:order:decided"
+    DECISION_READ = "decision:record:read"
+    DECISION_REPLAYED = "decision:record:replayed"
+    ORDER_SHOWN = "decision:order:shown"
+    ORDER_RETRIEVED = "decision:order:retrieved"
+    ORDER_CITED = "decision:order:cited"
+    ORDER_REVOKED = "decision:order:revoked"
+    ORDER_RECOGNISED = "decision:order:recognised"
+    ORDER_REPEATED = "decision:order:repeated"
+    REPORT_READ = "report:content:read"
+    RECOGNITIONS_READ = "recognition:list:read"
+    STATISTICS_READ = "statistics:counts:read"
+    REPORTS_LOADED = "registry:reports:loaded"
+    NETWORK_LOADED = "reference:network:loaded"
+    CATALOGUE_LOADED = "reference:catalogue:loaded"
+    TOKEN_ISSUED = "security:token:issued"  # noqa: S105 - the name of an event
+    AUDIT_VERIFIED = "audit:log:verified"

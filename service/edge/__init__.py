@@ -1,0 +1,1 @@
+"""What every HTTP edge shares: reading a body, believing a caller, saying what went wrong."""

@@ -1,0 +1,127 @@
+"""Group commit: writers that come at the same time share one transaction, and with it one wait for the disk.
+
+Throughput grows with the number of clients while an answer still waits for its own commit (design, decision 9).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from service.domain.errors import TestOnceError, Unavailable
+from service.registry.database import Database
+
+_LARGEST_BATCH = 256
+T = TypeVar("T")
+
+
+class _Waiting:
+    """One submitted work. `done` is held until its transaction has ended."""
+
+    __slots__ = ("done", "error", "result", "work")
+
+    def __init__(self, work: Callable[[Connection], Any]) -> None:
+        self.work = work
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
+
+
+class Journal:
+    """One writer thread per process, started by the first submission (so a fork before it is safe).
+
+    `around` wraps the works of each transaction: what it does at its end is part of that transaction.
+    """
+
+    def __init__(
+        self, database: Database, around: Callable[[Connection], AbstractContextManager[object]] | None = None
+    ) -> None:
+        self._database = database
+        self._around = around or (lambda _conn: nullcontext())
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._gate = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+        self._closed = False
+
+    def submit(self, work: Callable[[Connection], T]) -> T:
+        """Runs `work` in a transaction and returns its result once that is durable.
+
+        A work that fails is undone alone: its error is raised here, and its neighbours are run again without it, so
+        a work must be safe to run twice. Raises Unavailable when the commit fails: nothing was changed.
+        """
+        waiting = _Waiting(work)
+        with self._gate:
+            if self._closed:
+                raise Unavailable("the service is shutting down")
+            if self._thread is None or self._pid != os.getpid():
+                self._start()
+            self._queue.put(waiting)
+        waiting.done.acquire()
+        if waiting.error is not None:
+            raise waiting.error
+        result: T = waiting.result
+        return result
+
+    def close(self) -> None:
+        """Commits what waits, then stops; later submissions raise Unavailable."""
+        with self._gate:
+            self._closed = True
+            thread = self._thread if self._pid == os.getpid() else None
+            self._queue.put(None)
+        if thread is not None:
+            thread.join()
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._queue = SimpleQueue()
+        self._thread = threading.Thread(target=self._drain, name="journal", daemon=True)
+        self._thread.start()
+
+    def _drain(self) -> None:
+        queue = self._queue
+        while (first := queue.get()) is not None:
+            batch, last = [first], False
+            try:
+                while len(batch) < _LARGEST_BATCH:
+                    more = queue.get_nowait()
+                    if more is None:
+                        last = True
+                        break
+                    batch.append(more)
+            except Empty:
+                pass
+            try:
+                self._commit(batch)
+            finally:
+                for one in batch:
+                    one.done.release()
+            if last:
+                return
+
+    def _commit(self, batch: list[_Waiting]) -> None:
+        """One transaction for all; when a work fails, one for each."""
+        failing: _Waiting | None = None
+        try:
+            with self._database.write() as conn, self._around(conn):
+                for failing in batch:
+                    failing.result = failing.work(conn)
+                failing = None
+        except BaseException as error:
+            if failing is None or isinstance(error, Unavailable):
+                # the database itself refuses: to try each alone would only make all wait longer
+                trouble = error if isinstance(error, TestOnceError) else Unavailable("the commit failed; try again")
+                for one in batch:
+                    one.error = trouble
+            elif len(batch) == 1:
+                failing.error = error
+            else:
+                for one in batch:
+                    self._commit([one])
