@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 
@@ -13,12 +13,17 @@ from service.domain.times import Duration
 
 @dataclass(frozen=True, slots=True)
 class ItemCode:
-    """A code an item is known by. `says_contrast`: whether the code itself says plain or enhanced."""
+    """A code an item is known by. `says_contrast`: whether the code itself says plain or enhanced.
+
+    `molar_mass` (g/mol) is given where the code weighs another form of the analyte than the item does: 28.013 for a
+    urea reported as urea nitrogen. Such a code converts from mass units only.
+    """
 
     system: str
     code: str
     relation: str = "equivalent"  # equivalent | mass | molar | method | local
     says_contrast: bool = True
+    molar_mass: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,8 @@ class Item:
 
     `unit` is the canonical UCUM unit ("" when the value has none), `contrast` is "with", "none" or None where
     contrast does not apply, `dose_msv` the typical effective dose, `molar_mass` in g/mol where mass and molar
-    units both occur, `covers` the regions inside its own that an exam of it also answers.
+    units both occur, `covers` the regions inside its own that an exam of it also answers. `mass_only`: read by a
+    code that weighs another form of the analyte, so that only mass units convert (see ItemCode.molar_mass).
     """
 
     id: str
@@ -50,6 +56,7 @@ class Item:
     codes: tuple[ItemCode, ...] = ()
     confidence: str = ""
     source: str = ""
+    mass_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +113,17 @@ class Catalogue:
         return self._by_code.get((system, code))
 
     def find_item(self, system: str, code: str) -> Item | None:
-        """The item known by this code, if any."""
-        return self.items.get(self._by_code.get((system, code), ""))
+        """The item known by this code, if any; with the molar mass of the code where that has its own."""
+        return self._weighed.get((system, code)) or self.items.get(self._by_code.get((system, code), ""))
+
+    @cached_property
+    def _weighed(self) -> dict[tuple[str, str], Item]:
+        return {
+            (code.system, code.code): replace(item, molar_mass=code.molar_mass, mass_only=True)
+            for item in self.items.values()
+            for code in item.codes
+            if code.molar_mass is not None
+        }
 
     def says_contrast(self, system: str, code: str) -> bool:
         """Whether this code of an imaging item itself says plain or enhanced."""
