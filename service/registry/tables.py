@@ -189,7 +189,7 @@ result = Table(
     Column("item", String(64), primary_key=True),
     Column("start_at", BigInteger, primary_key=True),  # performed; columns.UNKNOWN_AT when it is not known
     Column("report_id", Id, primary_key=True, autoincrement=False),
-    Column("n", SmallInteger, primary_key=True, autoincrement=False),
+    Column("n", Integer, primary_key=True, autoincrement=False),
     Column("end_at", BigInteger, nullable=False),
     Column("precision", String(6), nullable=False),  # moment | day | month | year | none
     Column("performed", Text, nullable=False),  # as written

@@ -161,6 +161,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("outcome", sa.String(length=16), nullable=False),
         sa.Column("offered", sa.Text(), nullable=False),
+        sa.Column("panel_amount", sa.String(length=24), nullable=True),
         sa.PrimaryKeyConstraint("decision_id", "order_id", name=op.f("pk_prompt")),
     )
     op.create_index(op.f("ix_prompt_decided_at"), "prompt", ["decided_at"], unique=False)
@@ -252,7 +253,7 @@ def upgrade() -> None:
         sa.Column(
             "report_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
         ),
-        sa.Column("n", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("n", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("end_at", sa.BigInteger(), nullable=False),
         sa.Column("precision", sa.String(length=6), nullable=False),
         sa.Column("performed", sa.Text(), nullable=False),

@@ -1,0 +1,131 @@
+"""The registry as ingest sees it (`service.ingest.port`), in SQL."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from service.ingest.port import (
+    Batch,
+    ConsentFacts,
+    IndexCounts,
+    IndexedReport,
+    PatientFacts,
+    Rejection,
+    SeriesFacts,
+    StoredRejection,
+    StoredResource,
+)
+from service.registry import documents as document_rows
+from service.registry import patients as patient_rows
+from service.registry import rejections as rejection_rows
+from service.registry import reports as report_versions
+from service.registry import resources as resource_rows
+from service.registry import series as series_rows
+from service.registry.columns import to_us
+from service.registry.database import Database
+from service.registry.session import Session
+from service.security.keys import KeyRing
+
+_CACHED_BYTES = 64 * 1024 * 1024
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+class SqlIngestStore:
+    """An `IngestStore` on a database. Batches of one institution run one after another, on SQLite all batches do."""
+
+    def __init__(self, database: Database, keys: KeyRing, clock: Clock = system_clock) -> None:
+        self._database = database
+        self._keys = keys
+        self._clock = clock
+
+    @contextmanager
+    def batch(self, institution: str) -> Iterator[Batch]:
+        """Opens a batch; it is durable when the block has ended, undone when it raises."""
+        with self._database.write() as conn:
+            self._database.lock(conn, f"institution {institution}")
+            yield SqlBatch(Session(self._database, conn, self._keys, institution, to_us(self._clock())))
+
+
+class SqlBatch:
+    """A `Batch`: each method is a function of the module that owns those rows."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._bodies: OrderedDict[int, bytes] = OrderedDict()
+
+    def add_document(self, media: str, name: str, body: bytes) -> int:
+        """Keeps the bytes; the same bytes of the same institution are kept once. Gives the document's id."""
+        document_id = document_rows.add_document(self._session, media, name, body)
+        self._remember(document_id, body)
+        return document_id
+
+    def read_document(self, document_id: int) -> bytes:
+        """The bytes as received; those used last are at hand, as resources are read slice by slice."""
+        body = self._bodies.get(document_id)
+        if body is None:
+            body = document_rows.read_document(self._session.conn, self._session.keys, document_id)
+            self._remember(document_id, body)
+        return body
+
+    def _remember(self, document_id: int, body: bytes) -> None:
+        self._bodies[document_id] = body
+        held = sum(map(len, self._bodies.values()))
+        while held > _CACHED_BYTES and len(self._bodies) > 1:
+            held -= len(self._bodies.popitem(last=False)[1])
+
+    def find_resources(self, refs: Collection[str]) -> dict[str, StoredResource]:
+        """The newest stored version of each ref that is known."""
+        return resource_rows.find_resources(self._session, refs)
+
+    def put_resources(self, resources: Iterable[StoredResource]) -> None:
+        """Stores or replaces the newest version of each."""
+        resource_rows.put_resources(self._session, resources)
+
+    def find_roots(self, targets: Collection[str]) -> dict[str, set[str]]:
+        """For each target what is made from it (one step)."""
+        return resource_rows.find_roots(self._session, targets)
+
+    def put_parts(self, parts: Mapping[str, Collection[str]]) -> None:
+        """For each root the whole list of its targets; replaces what was known of that root."""
+        resource_rows.put_parts(self._session, parts)
+
+    def put_patients(self, patients: Iterable[PatientFacts]) -> None:
+        """Stores patients; a late older version never replaces a newer one."""
+        patient_rows.put_patients(self._session, patients)
+
+    def put_consents(self, consents: Iterable[ConsentFacts]) -> None:
+        """Stores consents by ref."""
+        patient_rows.put_consents(self._session, consents)
+
+    def add_instances(self, series: Iterable[SeriesFacts]) -> None:
+        """Counts instances to their series and facts."""
+        series_rows.add_instances(self._session, series)
+
+    def find_series(self, study_uids: Collection[str]) -> dict[str, list[SeriesFacts]]:
+        """The series of each study, in the order of series UID and facts."""
+        return series_rows.find_series(self._session, study_uids)
+
+    def index_reports(self, reports: Iterable[IndexedReport], retired_roots: Collection[str] = ()) -> IndexCounts:
+        """Indexes reports by (institution, number), and retires what their roots make no more."""
+        return report_versions.index_reports(self._session, reports, retired_roots)
+
+    def reject(self, rejections: Iterable[Rejection]) -> None:
+        """Keeps rejections, each document and place once."""
+        rejection_rows.reject(self._session, rejections)
+
+    def resolve_rejections(self, ids: Collection[int]) -> None:
+        """Marks rejections as done with."""
+        rejection_rows.resolve(self._session, ids)
+
+    def waiting_rejections(self) -> list[StoredRejection]:
+        """The institution's rejections that wait."""
+        return rejection_rows.waiting(self._session.conn, self._session.keys, self._session.institution)

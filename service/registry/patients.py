@@ -1,0 +1,140 @@
+"""Patient records of institutions, the identifiers they are found by, and consents."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import bindparam, delete, select
+
+from service.domain.person import PatientFacts, normalise_identifier
+from service.ingest.port import ConsentFacts
+from service.registry.bulk import KEYS, execute_in, fetch_in, put
+from service.registry.columns import fit, to_us_or_none
+from service.registry.session import Session
+from service.registry.tables import consent, identifier, patient_record
+from service.registry.versions import is_older
+from service.security.keys import KeyRing
+
+LOCAL = "local"
+"""The kind of an identifier as one institution writes it, whatever it is."""
+
+_FACTS = msgspec.json.Decoder(PatientFacts)
+_KNOWN = select(
+    patient_record.c.id,
+    patient_record.c.key_token,
+    patient_record.c.digest,
+    patient_record.c.version_at,
+    patient_record.c.rank,
+).where(patient_record.c.institution == bindparam("institution"), patient_record.c.key_token.in_(KEYS))
+_FORGET_IDENTIFIERS = delete(identifier).where(identifier.c.record_id.in_(KEYS))
+_UPDATED = ("local_token", "digest", "version_at", "rank", "facts")
+
+
+@dataclass(slots=True)
+class _Record:
+    id: int
+    digest: bytes | None = None
+    version_at: int | None = None
+    rank: int = 0
+
+
+def person_token(keys: KeyRing, kind: str, value: str) -> bytes:
+    """The token of a person identifier in its normal form: the same at every institution."""
+    return keys.token(f"identifier:{kind}", value)
+
+
+def local_token(keys: KeyRing, institution: str, system: str, value: str) -> bytes:
+    """The token of an identifier as `institution` writes it."""
+    return keys.token(LOCAL, f"{institution}|{system}|{value.strip()}")
+
+
+def open_facts(keys: KeyRing, record_id: int, sealed: bytes) -> PatientFacts:
+    """What the source says of its patient."""
+    return _FACTS.decode(keys.open(sealed, f"patient_record|facts|{record_id}"))
+
+
+def record_ids(session: Session, patient_keys: Collection[str]) -> dict[str, int]:
+    """The record of each key; one that is not known yet is made, to be filled when its patient arrives."""
+    tokens = {key: session.token("record", key) for key in patient_keys}
+    return {key: one.id for key, one in _records(session, tokens).items()}
+
+
+def _records(session: Session, tokens: dict[str, bytes]) -> dict[str, _Record]:
+    """The records by key, made where they are absent."""
+    rows = fetch_in(session.conn, _KNOWN, tokens.values(), institution=session.institution)
+    by_token = {bytes(row.key_token): _Record(row.id, row.digest, row.version_at, row.rank) for row in rows}
+    absent = [token for token in tokens.values() if token not in by_token]
+    new = [
+        {"id": new_id, "institution": session.institution, "key_token": token, "rank": 0}
+        for token, new_id in zip(absent, session.take_ids("patient_record", len(absent)), strict=True)
+    ]
+    put(session.conn, patient_record, new)
+    by_token |= {token: _Record(new_id["id"]) for token, new_id in zip(absent, new, strict=True)}  # type: ignore[arg-type]
+    return {key: by_token[token] for key, token in tokens.items()}
+
+
+def put_patients(session: Session, patients: Iterable[PatientFacts]) -> None:
+    """Stores patients with their identifiers; a late older version never replaces a newer one."""
+    listed = list(patients)
+    records = _records(session, {one.key: session.token("record", one.key) for one in listed})
+    changed: dict[int, tuple[bytes, PatientFacts]] = {}
+    for one in listed:
+        record = records[one.key]
+        plain = msgspec.json.encode(one)
+        digest, at = session.digest("patient", plain), to_us_or_none(one.version_at)
+        if digest == record.digest:
+            continue
+        if record.digest is not None and is_older(at, one.rank, record.version_at, record.rank):
+            continue
+        record.digest, record.version_at, record.rank = digest, at, one.rank
+        changed[record.id] = (plain, one)
+    rows = [_row(session, records[one.key], plain, one) for plain, one in changed.values()]
+    put(session.conn, patient_record, rows, _UPDATED)
+    execute_in(session.conn, _FORGET_IDENTIFIERS, changed)
+    found = [row for record_id, (_, one) in changed.items() for row in _identifiers(session, record_id, one)]
+    put(session.conn, identifier, found)
+
+
+def _row(session: Session, record: _Record, plain: bytes, one: PatientFacts) -> dict[str, object]:
+    return {
+        "id": record.id,
+        "institution": session.institution,
+        "key_token": session.token("record", one.key),
+        "local_token": session.token("local-id", one.local_id),
+        "digest": record.digest,
+        "version_at": record.version_at,
+        "rank": record.rank,
+        "facts": session.keys.seal(plain, f"patient_record|facts|{record.id}"),
+    }
+
+
+def _identifiers(session: Session, record_id: int, one: PatientFacts) -> list[dict[str, object]]:
+    kinds: dict[bytes, str] = {}
+    for given in one.identifiers:
+        if not given.value.strip():
+            continue
+        kinds[local_token(session.keys, session.institution, given.system, given.value)] = LOCAL
+        person = normalise_identifier(given.system, given.value, given.type)
+        if person is not None:
+            kinds[person_token(session.keys, person.kind, person.value)] = person.kind.value
+    return [{"token": token, "record_id": record_id, "kind": kind} for token, kind in kinds.items()]
+
+
+def put_consents(session: Session, consents: Iterable[ConsentFacts]) -> None:
+    """Stores consents by ref."""
+    listed = list(consents)
+    records = record_ids(session, {one.patient_key for one in listed})
+    rows = [
+        {
+            "institution": session.institution,
+            "ref": fit(session.hide(one.ref)),
+            "record_id": records[one.patient_key],
+            "denies": one.denies,
+            "from_at": to_us_or_none(one.from_at),
+            "to_at": to_us_or_none(one.to_at),
+        }
+        for one in listed
+    ]
+    put(session.conn, consent, rows, ("record_id", "denies", "from_at", "to_at"))

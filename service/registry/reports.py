@@ -1,0 +1,159 @@
+"""Reports: every version kept, and the rows that the match path reads for the current one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from service.domain.report import ImagingExam, LabReport
+from service.ingest.port import IndexCounts, IndexedReport
+from service.registry import canonical, patients, report_rows
+from service.registry.bulk import KEYS, execute_in, fetch_in
+from service.registry.columns import fit, to_us_or_none
+from service.registry.ledger import CURRENT, RETIRED, Ledger, Version
+from service.registry.report_rows import Row
+from service.registry.session import Session
+from service.registry.tables import exam, report, result
+
+_OWN = report.c.institution == bindparam("institution")
+_MADE_BY = select(report.c.number).where(_OWN, report.c.root.in_(KEYS), report.c.state != RETIRED).distinct()
+_VERSIONS = (
+    select(
+        report.c.number,
+        report.c.root,
+        report.c.digest,
+        report.c.version_at,
+        report.c.rank,
+        report.c.record_id,
+        report.c.version,
+        report.c.state,
+        report.c.id,
+    )
+    .where(_OWN, report.c.number.in_(KEYS))
+    .order_by(report.c.number, report.c.version)
+)
+_BODIES = select(report.c.id, report.c.kind, report.c.body).where(report.c.id.in_(KEYS))
+_SET_STATE = update(report).where(report.c.id == bindparam("its_id")).values(state=bindparam("new_state"))
+_FORGET_RESULTS = delete(result).where(result.c.report_id.in_(KEYS))
+_FORGET_EXAMS = delete(exam).where(exam.c.report_id.in_(KEYS))
+_STRENGTH = {"unchanged": 0, "updated": 1, "new": 2}
+
+
+def index_reports(session: Session, reports: Iterable[IndexedReport], retired_roots: Collection[str]) -> IndexCounts:
+    """As `ingest.port.Batch.index_reports`."""
+    listed = list(reports)
+    records = patients.record_ids(session, {one.patient_key for one in listed})
+    made: defaultdict[str, set[str]] = defaultdict(set)
+    for root in retired_roots:
+        made[session.hide(root)] = set()
+    arriving: list[Version] = []
+    for one in listed:
+        version = _arriving(session, one, records[one.patient_key])
+        made[version.root].add(version.number)
+        arriving.append(version)
+    ledger = _read_ledger(session, {one.number for one in arriving}, made)
+    counts = IndexCounts()
+    for one, version in zip(listed, arriving, strict=True):
+        outcome = ledger.add(version)
+        setattr(counts, outcome, getattr(counts, outcome) + 1)
+        counts.roots[one.root] = max(outcome, counts.roots.get(one.root, outcome), key=_STRENGTH.__getitem__)
+    counts.retired = sum(ledger.retire(root, numbers) for root, numbers in made.items())
+    _write(session, ledger.changes())
+    return counts
+
+
+def _arriving(session: Session, one: IndexedReport, record_id: int) -> Version:
+    head = one.content.head
+    if head.institution != session.institution:
+        raise ValueError(f"a report of {head.institution!r} cannot be indexed in a batch of {session.institution!r}")
+    # The source's own hash is part of it: a report is served as it came, so new bytes are a new version even where
+    # the canonical record, which does not hold every word, is the same.
+    source = one.source.sha256 if one.source else b""
+    digest = session.digest("report", canonical.encode(one.content), source, str(record_id).encode())
+    at = to_us_or_none(head.version_at.start) if head.version_at else None
+    version = Version(fit(head.number), session.hide(one.root), digest, at, head.status.rank, record_id)
+    version.incoming = one
+    return version
+
+
+def _read_ledger(session: Session, numbers: Collection[str], roots: Collection[str]) -> Ledger:
+    ledger = Ledger()
+    made = {row.number for row in fetch_in(session.conn, _MADE_BY, roots, institution=session.institution)}
+    for row in fetch_in(session.conn, _VERSIONS, sorted(made.union(numbers)), institution=session.institution):
+        ledger.load(
+            Version(
+                row.number,
+                row.root,
+                bytes(row.digest),
+                row.version_at,
+                row.rank,
+                row.record_id,
+                version=row.version,
+                state=row.state,
+                id=row.id,
+                was=row.state,
+            )
+        )
+    return ledger
+
+
+def _write(session: Session, changes: list[Version]) -> None:
+    """Stores what changed: first what is current no more, so that no report ever has two current versions."""
+    conn = session.conn
+    left = [one for one in changes if one.was is not None and one.state != CURRENT]
+    _set_state(session, left)
+    gone = [one.id for one in left if one.was == CURRENT]
+    execute_in(conn, _FORGET_RESULTS, gone)
+    execute_in(conn, _FORGET_EXAMS, gone)
+    new = [one for one in changes if one.was is None]
+    for one, new_id in zip(new, session.take_ids("report", len(new)), strict=True):
+        one.id = new_id
+    if new:
+        conn.execute(insert(report), [_row(session, one) for one in new])
+    back = [one for one in changes if one.was is not None and one.state == CURRENT]
+    _set_state(session, back)
+    _index(session, [*_contents(new), *_stored_contents(session, back)])
+
+
+def _set_state(session: Session, versions: list[Version]) -> None:
+    if versions:
+        session.conn.execute(_SET_STATE, [{"its_id": one.id, "new_state": one.state} for one in versions])
+
+
+def _row(session: Session, one: Version) -> Row:
+    assert one.incoming is not None
+    return {
+        **report_rows.report_row(session, one.incoming, one.id),
+        "number": one.number,
+        "version": one.version,
+        "state": one.state,
+        "root": one.root,
+        "record_id": one.record_id,
+        "digest": one.digest,
+    }
+
+
+def _contents(versions: list[Version]) -> Iterator[tuple[Version, LabReport | ImagingExam]]:
+    return ((one, one.incoming.content) for one in versions if one.incoming and one.state == CURRENT)
+
+
+def _stored_contents(session: Session, versions: list[Version]) -> Iterator[tuple[Version, LabReport | ImagingExam]]:
+    by_id = {one.id: one for one in versions}
+    for row in fetch_in(session.conn, _BODIES, by_id):
+        yield by_id[row.id], report_rows.open_body(session.keys, row.id, row.kind, row.body)
+
+
+def _index(session: Session, contents: list[tuple[Version, LabReport | ImagingExam]]) -> None:
+    results: list[Row] = []
+    exams: list[Row] = []
+    for one, content in contents:
+        if isinstance(content, LabReport):
+            results += report_rows.result_rows(content, one.record_id, one.id)
+        else:
+            exams += report_rows.exam_rows(content, one.record_id, one.id)
+    if results:
+        session.conn.execute(insert(result), results)
+    if exams:
+        session.conn.execute(insert(exam), exams)

@@ -1,0 +1,81 @@
+"""DICOM series as their headers describe them, with the instances counted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import cast
+
+import msgspec
+from sqlalchemy import bindparam, select, update
+
+from service.ingest.port import SeriesFacts
+from service.registry.bulk import KEYS, fetch_in, put
+from service.registry.columns import fit
+from service.registry.session import Session
+from service.registry.tables import dicom_series as table
+
+_UID = 64
+_JSON = msgspec.json.Encoder(order="deterministic")
+_SERIES = select(table).where(table.c.institution == bindparam("institution"), table.c.study_uid.in_(KEYS))
+_COUNT = (
+    update(table)
+    .where(
+        table.c.institution == bindparam("own"),
+        table.c.study_uid == bindparam("study"),
+        table.c.series_uid == bindparam("series"),
+        table.c.digest == bindparam("facts_digest"),
+    )
+    .values(instances=table.c.instances + bindparam("more"))
+)
+
+
+def add_instances(session: Session, series: Iterable[SeriesFacts]) -> None:
+    """Counts instances to their series and facts."""
+    counted: dict[tuple[str, str, bytes], tuple[int, bytes]] = {}
+    for one in series:
+        plain = _JSON.encode(one.facts)
+        key = (fit(one.study_uid, _UID), fit(one.series_uid, _UID), session.digest("series", plain))
+        counted[key] = (counted.get(key, (0, b""))[0] + one.instances, plain)
+    rows = fetch_in(session.conn, _SERIES, {key[0] for key in counted}, institution=session.institution)
+    known = {(row.study_uid, row.series_uid, bytes(row.digest)) for row in rows}
+    more = [
+        {"own": session.institution, "study": key[0], "series": key[1], "facts_digest": key[2], "more": n}
+        for key, (n, _) in counted.items()
+        if key in known
+    ]
+    if more:
+        session.conn.execute(_COUNT, more)
+    new = [_row(session, key, n, plain) for key, (n, plain) in counted.items() if key not in known]
+    put(session.conn, table, new)
+
+
+def find_series(session: Session, study_uids: Collection[str]) -> dict[str, list[SeriesFacts]]:
+    """The series of each study that has any, in the order of series UID and facts."""
+    asked = {fit(uid, _UID): uid for uid in study_uids}
+    found: dict[str, list[tuple[str, bytes, int]]] = {}
+    for row in fetch_in(session.conn, _SERIES, asked, institution=session.institution):
+        plain = session.keys.open(row.facts, _bound_to(session, row.series_uid, row.digest))
+        found.setdefault(asked[row.study_uid], []).append((row.series_uid, plain, row.instances))
+    return {
+        study: [
+            SeriesFacts(study, series, cast(dict[str, object], msgspec.json.decode(plain)), n)
+            for series, plain, n in sorted(parts)
+        ]
+        for study, parts in found.items()
+    }
+
+
+def _bound_to(session: Session, series_uid: str, digest: bytes) -> str:
+    return f"dicom_series|facts|{session.institution}|{series_uid}|{bytes(digest).hex()}"
+
+
+def _row(session: Session, key: tuple[str, str, bytes], instances: int, plain: bytes) -> dict[str, object]:
+    study_uid, series_uid, digest = key
+    return {
+        "institution": session.institution,
+        "study_uid": study_uid,
+        "series_uid": series_uid,
+        "digest": digest,
+        "instances": instances,
+        "facts": session.keys.seal(plain, _bound_to(session, series_uid, digest)),
+    }
