@@ -25,7 +25,7 @@ from service.reference.catalogue_rows import (
 from service.reference.csv_rows import Faults, Row, read_header, read_rows, write_rows
 
 CatalogueFiles = Mapping[str, str]
-"""File name (`items.csv`, `panels.csv`, `codes.csv`, `regions.csv`) to CSV text: the form in which a version is kept."""
+"""File name (`items.csv`, `panels.csv`, `codes.csv`, `regions.csv`) to CSV text: how a version is kept."""
 
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "items.csv": ITEM_COLUMNS,
@@ -171,13 +171,17 @@ def _check_references(
             other = owner.setdefault((code.system, code.code), one.id)
             if other != one.id:
                 faults.add("codes.csv", f"{code.system} {code.code} names both {other} and {one.id}; it may name one")
-    owners: dict[tuple[str, str], str] = {}
-    for row in rows.get("regions.csv", ()):
+    _check_regions(rows.get("regions.csv", ()), regions, faults)
+
+
+def _check_regions(rows: Iterable[Row], regions: Mapping[str, Region], faults: Faults) -> None:
+    owner: dict[tuple[str, str], str] = {}
+    for row in rows:
         region = regions[row["id"]]
         for part in region.contains:
             if part not in regions:
                 faults.add(row.place("contains"), f"{part!r} is no region of regions.csv")
         for body_site in region.codes:
-            other = owners.setdefault((body_site.system, body_site.code), region.id)
+            other = owner.setdefault((body_site.system, body_site.code), region.id)
             if other != region.id:
                 faults.add(row.place("codes"), f"{body_site.code} names both {other} and {region.id}; it may name one")

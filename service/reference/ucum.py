@@ -62,7 +62,9 @@ _TOKEN = re.compile(
     r"(?P<annotation>\{[^{}\s]+\})|(?P<sign>[./()])|(?P<power>10[*^])|(?P<number>[0-9]+)(?![*^])"
     r"|(?P<atom>(?:[A-Za-z%]|\[[A-Za-z'_0-9]+\])+)"
 )
+_DECIMAL = re.compile(r"[0-9]\.[0-9]")  # UCUM reads 1.73 as 1 times 73; nobody means that
 _EXPONENT = re.compile(r"[+-]?[0-9]{1,2}")
+_NOTE = re.compile(r"\{[^{}]*\}")
 _MAX_LENGTH = 64
 
 
@@ -83,7 +85,7 @@ class Unit:
 @lru_cache(maxsize=4096)
 def read_ucum(text: str) -> Unit | None:
     """The unit that `text` is in case-sensitive UCUM, or None when it is none of those known here."""
-    if not text or len(text) > _MAX_LENGTH or not text.isascii():
+    if not text or len(text) > _MAX_LENGTH or not text.isascii() or _DECIMAL.search(_NOTE.sub("", text)):
         return None
     try:
         reader = _Reader(text)
