@@ -17,6 +17,8 @@ from service.security.keys import KeyRing
 NONE = "none"
 """`result.precision` where no time is known."""
 
+_PRECISION = {one.value: one for one in Precision}
+
 LAB, IMAGING = "lab", "imaging"
 
 Row = dict[str, Any]
@@ -108,4 +110,4 @@ def when_of(start_at: int, end_at: int, precision: str, text: str) -> When | Non
     if precision == NONE:
         return None
     start = from_us(start_at)
-    return When(start, start if end_at == start_at else from_us(end_at), Precision(precision), text)
+    return When(start, start if end_at == start_at else from_us(end_at), _PRECISION[precision], text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import BindParameter, Row, and_, bindparam, delete, select
 
@@ -78,7 +79,7 @@ def _row(session: Session, one: StoredResource) -> dict[str, object]:
     }
 
 
-def _resource(session: Session, row: Row[tuple[object, ...]], ref: str) -> StoredResource:
+def _resource(session: Session, row: Row[*tuple[Any, ...]], ref: str) -> StoredResource:
     sha256 = session.keys.open(row.sha256, _bound_to(session, row.ref)) if is_hidden(row.ref) else row.sha256
     at = from_us_or_none(row.version_at)
     return StoredResource(ref, sha256, at, row.rank, row.document_id, row.start, row.length)

@@ -1,0 +1,181 @@
+"""What the match path reads: records by identifier, then their results, exams and consents.
+
+Every statement names the record, so that the tables can be spread by it. The order of what is found never depends on
+how it came in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import BindParameter, Connection, literal_column, select, union
+
+from service.domain.person import PatientFacts
+from service.domain.report import ExamCandidate, ImagingExam, ItemResult, LabCandidate, Measured, ReportHead, Status
+from service.registry import canonical
+from service.registry.bulk import chunked
+from service.registry.columns import from_us_or_none
+from service.registry.ledger import CURRENT
+from service.registry.patients import open_facts
+from service.registry.prepared import MOST_KEYS, AnyRow, AnySelect, Keys, Prepared
+from service.registry.report_rows import when_of
+from service.registry.tables import consent, exam, identifier, patient_record, report, result
+from service.security.keys import KeyRing
+
+_CURRENT = literal_column(f"'{CURRENT}'")
+_STATUS = {one.value: one for one in Status}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """A patient record of an institution. `facts` None: named by reports, its patient has not arrived."""
+
+    id: int
+    institution: str
+    local_token: bytes | None
+    facts: PatientFacts | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRow:
+    """A consent of a record: whether it denies sharing, and when it holds (None: open)."""
+
+    record_id: int
+    denies: bool
+    from_at: datetime | None
+    to_at: datetime | None
+
+
+def find_records(conn: Connection, keys: KeyRing, tokens: Collection[bytes]) -> list[RecordRow]:
+    """The records that carry any of these identifier tokens, and those of the same hospital patient number."""
+    found: dict[int, RecordRow] = {}
+    for chunk in chunked(sorted(set(tokens)), MOST_KEYS):
+        for record_id, institution, local, facts in _RECORDS.rows(conn, [chunk]):
+            opened = None if facts is None else open_facts(keys, record_id, facts)
+            found[record_id] = RecordRow(record_id, institution, None if local is None else bytes(local), opened)
+    return [found[record_id] for record_id in sorted(found)]
+
+
+def results_of(
+    conn: Connection, record_ids: Collection[int], items: Collection[str], since_us: int
+) -> list[tuple[int, LabCandidate]]:
+    """The current results of these records and items performed at `since_us` (microseconds since 1970 UTC) or later,
+    or at no known time; each with its record, in the order of record, item, time and report."""
+    heads: dict[int, ReportHead] = {}
+    return [
+        (row[0], _candidate(row, heads)) for row in _by_record(_RESULTS, conn, record_ids, sorted(set(items)), since_us)
+    ]
+
+
+def exams_of(
+    conn: Connection, record_ids: Collection[int], modalities: Collection[str], since_us: int
+) -> list[tuple[int, ExamCandidate]]:
+    """The current exams, each once, chosen as `results_of` chooses; in the order of record, time and report."""
+    found: dict[tuple[int, int, int], ImagingExam] = {}
+    for record_id, start_at, report_id, body in _by_record(_EXAMS, conn, record_ids, sorted(set(modalities)), since_us):
+        if (record_id, start_at, report_id) not in found:
+            found[record_id, start_at, report_id] = canonical.decode_exam(body)
+    return [(key[0], ExamCandidate(found[key].head, found[key])) for key in sorted(found)]
+
+
+def consents_of(conn: Connection, record_ids: Collection[int]) -> list[ConsentRow]:
+    """All consents of these records."""
+    return [
+        ConsentRow(record_id, bool(denies), from_us_or_none(from_at), from_us_or_none(to_at))
+        for chunk in chunked(sorted(set(record_ids)), MOST_KEYS)
+        for record_id, denies, from_at, to_at in _CONSENTS.rows(conn, [chunk])
+    ]
+
+
+def _by_record(
+    statement: Prepared, conn: Connection, record_ids: Collection[int], names: list[str], since_us: int
+) -> Iterator[AnyRow]:
+    for records in chunked(sorted(set(record_ids)), MOST_KEYS):
+        yield from statement.rows(conn, [records, names], since_us)
+
+
+def _candidate(row: AnyRow, heads: dict[int, ReportHead]) -> LabCandidate:
+    (
+        _, item, start_at, report_id, _, end_at, precision, performed, status, reported, unit, value, is_number,
+        comparator, interpretation, reference_range, issues, methods, name, ref, packed,
+    ) = row  # fmt: skip
+    head = heads.get(report_id)
+    if head is None:
+        head = heads[report_id] = canonical.decode_head(packed)
+    return LabCandidate(
+        head,
+        ItemResult(
+            item,
+            _STATUS[status],
+            when_of(start_at, end_at, precision, performed),
+            Measured(reported, unit, Decimal(value) if is_number else value, comparator),
+            _split(interpretation),
+            reference_range,
+            _split(issues),
+            _split(methods),
+            (),
+            name,
+            ref,
+        ),
+    )
+
+
+def _split(joined: str) -> tuple[str, ...]:
+    return tuple(joined.split("\t")) if joined else ()
+
+
+def _records(tokens: Keys) -> AnySelect:
+    hit = select(identifier.c.record_id).where(identifier.c.token.in_(tokens))
+    one, same = patient_record.alias("one"), patient_record.alias("same")
+    ids = union(
+        hit,
+        select(same.c.id)
+        .join(one, (same.c.institution == one.c.institution) & (same.c.local_token == one.c.local_token))
+        .where(one.c.id.in_(hit)),
+    )
+    wanted = patient_record
+    return select(wanted.c.id, wanted.c.institution, wanted.c.local_token, wanted.c.facts).where(wanted.c.id.in_(ids))
+
+
+def _results(records: Keys, items: Keys, since: BindParameter[int]) -> AnySelect:
+    found = result.c
+    return (
+        select(
+            found.record_id, found.item, found.start_at, found.report_id, found.n, found.end_at, found.precision,
+            found.performed, found.status, found.reported, found.unit, found.value, found.value_is_number,
+            found.comparator, found.interpretation, found.reference_range, found.issues, found.methods, found.name,
+            found.ref, report.c.head,
+        )
+        .join(report, (report.c.id == found.report_id) & (report.c.record_id == found.record_id))
+        .where(found.record_id.in_(records), found.item.in_(items), found.start_at >= since)
+        .where(report.c.state == _CURRENT)
+        .order_by(found.record_id, found.item, found.start_at, found.report_id, found.n)
+    )  # fmt: skip
+
+
+def _exams(records: Keys, modalities: Keys, since: BindParameter[int]) -> AnySelect:
+    found = exam.c
+    return (
+        select(found.record_id, found.start_at, found.report_id, found.body)
+        .join(report, (report.c.id == found.report_id) & (report.c.record_id == found.record_id))
+        .where(found.record_id.in_(records), found.modality.in_(modalities), found.start_at >= since)
+        .where(report.c.state == _CURRENT)
+    )
+
+
+def _consents(records: Keys) -> AnySelect:
+    found = consent.c
+    return (
+        select(found.record_id, found.denies, found.from_at, found.to_at)
+        .where(found.record_id.in_(records))
+        .order_by(found.record_id, found.institution, found.ref)
+    )
+
+
+_RECORDS = Prepared(_records)
+_RESULTS = Prepared(_results, singles=1)
+_EXAMS = Prepared(_exams, singles=1)
+_CONSENTS = Prepared(_consents)

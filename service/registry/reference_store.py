@@ -1,0 +1,54 @@
+"""The network and the catalogue, every version that was ever loaded: decisions are replayed under the one they had."""
+
+from __future__ import annotations
+
+import time
+
+import zstandard
+from sqlalchemy import Connection, Row, bindparam, insert, select
+
+from service.registry.tables import reference_file
+
+_ROWS = select(reference_file.c.version, reference_file.c.body).where(reference_file.c.kind == bindparam("kind"))
+_CURRENT = _ROWS.order_by(reference_file.c.seq.desc()).limit(1)
+_GET = _ROWS.where(reference_file.c.version == bindparam("version")).order_by(reference_file.c.seq.desc()).limit(1)
+_VERSION = (
+    select(reference_file.c.version)
+    .where(reference_file.c.kind == bindparam("kind"))
+    .order_by(reference_file.c.seq.desc())
+    .limit(1)
+)
+
+
+def save(conn: Connection, kind: str, version: str, text: str) -> bool:
+    """Makes `text` the current one of its kind (`network`, `catalogue`); False when it is that already."""
+    if current_version(conn, kind) == version:
+        return False
+    row = {
+        "kind": kind,
+        "version": version,
+        "loaded_at": time.time_ns() // 1000,
+        "body": zstandard.compress(text.encode(), 9),
+    }
+    conn.execute(insert(reference_file), row)
+    return True
+
+
+def current_version(conn: Connection, kind: str) -> str | None:
+    """The version that is current, if any was loaded."""
+    return conn.execute(_VERSION, {"kind": kind}).scalar()
+
+
+def current(conn: Connection, kind: str) -> tuple[str, str] | None:
+    """Version and text of what is current, if any was loaded."""
+    return _opened(conn.execute(_CURRENT, {"kind": kind}).first())
+
+
+def get(conn: Connection, kind: str, version: str) -> str | None:
+    """The text of a version that was loaded once."""
+    found = _opened(conn.execute(_GET, {"kind": kind, "version": version}).first())
+    return None if found is None else found[1]
+
+
+def _opened(row: Row[str, bytes] | None) -> tuple[str, str] | None:
+    return None if row is None else (row.version, zstandard.decompress(row.body).decode())
