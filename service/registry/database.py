@@ -22,6 +22,9 @@ from service.domain.errors import Unavailable
 from service.registry import engines
 from service.registry.tables import counter
 
+_OURS = (sql.IntegrityError, sql.DataError, sql.ProgrammingError, sql.NotSupportedError)
+"""Errors that tell of a mistake in this program, not of the database's state."""
+
 _MISSING_SCHEMA = ("no such table", "no such column", "does not exist")
 
 
@@ -151,7 +154,7 @@ def _translated() -> Iterator[None]:
         words = str(error.orig).lower()
         if any(one in words for one in _MISSING_SCHEMA):
             raise Unavailable("the database has no schema, or an old one; run: testonce init") from None
-        if not isinstance(error, (sql.OperationalError, sql.InterfaceError)) and not error.connection_invalidated:
+        if isinstance(error, _OURS) and not error.connection_invalidated:
             raise
         raise Unavailable(_trouble(words)) from None
 

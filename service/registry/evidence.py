@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import BindParameter, Connection, literal_column, select, union
+from sqlalchemy import BindParameter, ColumnElement, Connection, literal_column, select, union
 
 from service.domain.person import PatientFacts
 from service.domain.report import ExamCandidate, ImagingExam, ItemResult, LabCandidate, Measured, ReportHead, Status
@@ -25,7 +25,7 @@ from service.registry.report_rows import when_of
 from service.registry.tables import consent, exam, identifier, patient_record, report, result
 from service.security.keys import KeyRing
 
-_CURRENT = literal_column(f"'{CURRENT}'")
+_CURRENT: ColumnElement[str] = literal_column(f"'{CURRENT}'")
 _STATUS = {one.value: one for one in Status}
 
 
