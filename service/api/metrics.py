@@ -1,0 +1,52 @@
+"""What Prometheus reads: counts and times by route, decisions by outcome. No label carries anything of a patient."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+_requests = Counter("testonce_requests", "Requests answered.", ["method", "route", "status"])
+_seconds = Histogram("testonce_request_seconds", "Time to the end of the answer.", ["route"], buckets=_BUCKETS)
+_decisions = Counter("testonce_decisions", "Orders decided.", ["outcome"])
+in_flight = Gauge("testonce_in_flight", "Requests being worked on.", multiprocess_mode="livesum")
+
+
+class _Order(msgspec.Struct):
+    decision: str
+
+
+class _Answer(msgspec.Struct):
+    orders: list[_Order]
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
+
+
+def count_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Counts one answered request; `route` is a path template, never a path."""
+    _requests.labels(method if method in _METHODS else "other", route, str(status)).inc()
+    _seconds.labels(route).observe(seconds)
+
+
+_METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
+
+
+def count_decisions(answer: bytes) -> None:
+    """Counts the orders of an answer by their outcome."""
+    for order in _ANSWER.decode(answer).orders:
+        _decisions.labels(order.decision).inc()
+
+
+def exposition() -> bytes:
+    """All metrics; of all worker processes where PROMETHEUS_MULTIPROC_DIR names their shared folder."""
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+    return generate_latest(REGISTRY)

@@ -1,0 +1,69 @@
+"""The only place where parts are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from service.audit.log import AuditLog
+from service.decisions.desk import Desk
+from service.decisions.reference import ReferenceReader
+from service.domain.errors import Unavailable
+from service.edge.parts import Pace, Parts
+from service.recognition.events import OrderEvents
+from service.recognition.records import Recognitions
+from service.recognition.statistics import Statistics
+from service.registry.database import Database
+from service.registry.journal import Journal
+from service.security.keys import KeyRing
+from service.security.tokens import Tokens
+from service.settings import Settings, load_settings
+
+
+def load_keys(settings: Settings) -> KeyRing:
+    """The installation's keys; Unavailable with what to do when they are absent or not safe."""
+    path = settings.resolved_keys_file
+    try:
+        return KeyRing.load(path)
+    except FileNotFoundError:
+        raise Unavailable(f"there is no key file {path}; run: testonce init") from None
+    except OSError as error:
+        raise Unavailable(f"the key file {path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise Unavailable(str(error)) from None
+
+
+def open_parts(settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Parts:
+    """All parts of one process. Opens the database; starts no thread and binds no port. Raises Unavailable."""
+    keys = load_keys(settings)
+    database = Database.open(settings.resolved_database_url)
+    audit = AuditLog(database, keys)
+    journal = Journal(database, audit.gathering)
+    reference = ReferenceReader(database)
+    return Parts(
+        settings=settings,
+        database=database,
+        keys=keys,
+        tokens=Tokens(keys),
+        journal=journal,
+        audit=audit,
+        reference=reference,
+        desk=Desk(database, keys, journal, audit, reference, public_url=settings.public_url, clock=clock),
+        recognitions=Recognitions(
+            database, keys, journal, audit, lambda: dict(reference.current_policy().network.repeat_reasons), clock
+        ),
+        events=OrderEvents(database, journal, audit, clock),
+        statistics=Statistics(database, journal, audit, lambda: reference.current_policy().network.zone, clock),
+        pool=ThreadPoolExecutor(settings.threads, thread_name_prefix="work"),
+        pace=Pace(settings.rate_limit) if settings.rate_limit else None,
+    )
+
+
+def create_app_from_environment() -> object:
+    """The ASGI application of one server process; settings from TESTONCE_CONFIG and the environment."""
+    from service.api.app import create_app
+    from service.cds_hooks.routes import routes
+
+    parts = open_parts(load_settings())
+    return create_app(parts, [routes(parts)])

@@ -1,0 +1,95 @@
+"""What an edge works with: the rooms, joined elsewhere, and the way to work off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from service.audit.log import AuditLog
+from service.decisions.reference import ReferenceReader
+from service.edge.errors import TooManyRequests
+from service.recognition.events import OrderEvents
+from service.recognition.records import Recognitions
+from service.recognition.statistics import Statistics
+from service.registry.database import Database
+from service.registry.journal import Journal
+from service.security.caller import Caller
+from service.security.keys import KeyRing
+from service.security.tokens import Tokens, bearer
+from service.settings import Settings
+
+T = TypeVar("T")
+
+
+class Decides(Protocol):
+    """The desk, as edges see it (`service.decisions.desk.Desk`)."""
+
+    def decide(self, body: object, caller: Caller) -> bytes:
+        """The answer to a match request, stored and audited."""
+
+    def get(self, decision_id: str, caller: Caller) -> bytes:
+        """An earlier decision with what led to it."""
+
+    def replay(self, decision_id: str, caller: Caller) -> bytes:
+        """The same evaluated again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """One process's parts."""
+
+    settings: Settings
+    database: Database
+    keys: KeyRing
+    tokens: Tokens
+    journal: Journal
+    audit: AuditLog
+    reference: ReferenceReader
+    desk: Decides
+    recognitions: Recognitions
+    events: OrderEvents
+    statistics: Statistics
+    pool: ThreadPoolExecutor
+    pace: Pace | None = field(default=None)
+
+    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Runs blocking work on a thread, so that the event loop keeps answering."""
+        return await asyncio.get_running_loop().run_in_executor(self.pool, work, *arguments)
+
+    def believe(self, authorization: str | None) -> Caller:
+        """Who calls, from the Authorization header; NotAuthenticated when nobody we believe, TooManyRequests when
+        the settings set a pace and the caller exceeds it."""
+        caller = self.tokens.verify(bearer(authorization))
+        if self.pace is not None:
+            self.pace.spend(caller)
+        return caller
+
+    def close(self) -> None:
+        """Commits what waits and lets go of the database."""
+        self.pool.shutdown(wait=True)
+        self.journal.close()
+        self.database.close()
+
+
+class Pace:
+    """At most `per_minute` calls of one actor in one process: a bucket that refills evenly."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute = per_minute
+        self._clock = clock
+        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
+
+    def spend(self, caller: Caller) -> None:
+        """Takes one call from the caller's bucket; TooManyRequests when it is empty."""
+        now, key = self._clock(), (caller.institution, caller.actor)
+        left, at = self._buckets.get(key, (float(self._per_minute), now))
+        left = min(float(self._per_minute), left + (now - at) * self._per_minute / 60)
+        if left < 1:
+            raise TooManyRequests("more calls than allowed; slow down", retry_after=60 // self._per_minute + 1)
+        if len(self._buckets) > 100_000:
+            self._buckets.clear()
+        self._buckets[key] = left - 1, now

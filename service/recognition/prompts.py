@@ -1,0 +1,95 @@
+"""What was offered for an order: the row its decision left behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, and_, bindparam, select
+
+from service.domain.errors import NotFound
+from service.recognition.ids import decision_range, derived_id
+from service.registry.columns import storable
+from service.registry.tables import decision, prompt
+
+PROMPTING = ("reusable", "review", "partial")
+"""The outcomes that prompt a clinician: something can be reused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One item offered for reuse. `amount` in CNY and `dose_msv` are what its reuse saves."""
+
+    item: str
+    issuer: str
+    mark: str | None
+    amount: Decimal
+    dose_msv: float
+    report: str | None
+    report_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One answered order."""
+
+    decision_id: str
+    order_id: str
+    institution: str
+    state: str
+    outcome: str
+    offers: tuple[Offer, ...]
+
+
+def read_offers(
+    offered: str, outcome: str, panel_amount: str | None = None, recognised: frozenset[str] = frozenset()
+) -> tuple[Offer, ...]:
+    """The offers of a stored prompt. Where the whole panel was recognised and has a price of its own, that price is
+    shared out over the items, so that sums over items and over orders agree."""
+    rows: list[dict[str, Any]] = msgspec.json.decode(offered)
+    amounts = [Decimal(str(row.get("amount") or 0)) for row in rows]
+    if panel_amount is not None and outcome != "partial" and recognised.issuperset(row["item"] for row in rows):
+        whole, total = Decimal(panel_amount), sum(amounts)
+        amounts = [whole * one / total if total else whole / len(rows) for one in amounts]
+    return tuple(
+        Offer(
+            row["item"], row.get("issuer") or "", row.get("mark"), amount,
+            float(row.get("doseMSv") or 0), row.get("report"), row.get("reportId"),
+        )
+        for row, amount in zip(rows, amounts, strict=True)
+    )  # fmt: skip
+
+
+_SELECT = select(
+    prompt.c.decision_id, prompt.c.order_id, prompt.c.institution, decision.c.state, prompt.c.outcome, prompt.c.offered
+).join_from(prompt, decision, decision.c.id == prompt.c.decision_id)
+_ONE = _SELECT.where(and_(prompt.c.decision_id == bindparam("wanted"), prompt.c.order_id == bindparam("order")))
+_RANGE = _SELECT.where(prompt.c.decision_id.between(bindparam("least"), bindparam("most")))
+
+
+def get_prompt(conn: Connection, decision_id: str, order_id: str, institution: str) -> Prompt:
+    """What was offered; NotFound when there is no such order in a decision of this institution."""
+    keys = {"wanted": decision_id, "order": order_id}
+    row = conn.execute(_ONE, keys).first() if all(storable(one) == one for one in keys.values()) else None
+    if row is None or row.institution != institution:
+        raise NotFound("there is no such order in a decision of this institution")
+    return _prompt(row)
+
+
+def find_by_derived(conn: Connection, derived: str, purpose: str, institution: str) -> Prompt | None:
+    """The order of the institution that `derived_id` made this id from, if any."""
+    try:
+        least, most = decision_range(derived)
+    except ValueError:
+        return None
+    for row in conn.execute(_RANGE, {"least": least, "most": most}):
+        if row.institution == institution and derived_id(row.decision_id, row.order_id, purpose) == derived.lower():
+            return _prompt(row)
+    return None
+
+
+def _prompt(row: Any) -> Prompt:
+    offers = read_offers(row.offered, row.outcome)
+    return Prompt(row.decision_id, row.order_id, row.institution, row.state, row.outcome, offers)
