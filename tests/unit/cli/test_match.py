@@ -1,0 +1,63 @@
+"""What the options of `testonce match` stand for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.cli.match import build_body, choose_language, read_order
+from service.domain.errors import InvalidInput
+
+ITEM, LOINC = "urn:testonce:item", "http://loinc.org"
+
+
+@pytest.mark.parametrize(("text", "system", "code", "side"), [
+    ("58410-2", LOINC, "58410-2", None),
+    ("58410-3", ITEM, "58410-3", None),  # wrong check digit: no LOINC code
+    ("CT.CHEST", ITEM, "CT.CHEST", None),
+    ("MR.KNEE:L", ITEM, "MR.KNEE", "L"),
+    ("CN.HBV5", ITEM, "CN.HBV5", None),
+    ("http://loinc.org|2160-0", LOINC, "2160-0", None),
+    ("urn:oid:1.2|A:B", "urn:oid:1.2", "A", "B"),
+    ("urn:oid:1.2|A:X", "urn:oid:1.2", "A:X", None),
+])  # fmt: skip
+def test_order_forms(text: str, system: str, code: str, side: str | None) -> None:
+    expected: dict[str, Any] = {"id": "o1", "code": {"system": system, "code": code}}
+    assert read_order("o1", text) == expected | ({"laterality": side} if side else {})
+
+
+@pytest.mark.parametrize("text", ["", "  ", "http://loinc.org|", ":L"])
+def test_order_without_a_code_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_order("o1", text)
+    assert caught.value.faults[0].pointer == "--order"
+
+
+def test_body_holds_only_what_was_given() -> None:
+    body = build_body("urn:a|b|1", ["718-7", "777-3"], at=None, name="张三", birth_date=None, sex=None)
+    assert body["patient"] == {"identifiers": [{"system": "urn:a|b", "value": "1"}], "name": "张三"}
+    assert [one["id"] for one in body["orders"]] == ["o1", "o2"]
+    assert "orderedAt" not in body
+
+
+@pytest.mark.parametrize("text", ["229903198511231024", "|", "urn:x| "])
+def test_patient_without_system_or_value_is_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        build_body(text, ["718-7"], at=None, name=None, birth_date=None, sex=None)
+    assert caught.value.faults[0].pointer == "--patient-id"
+    assert "229903198511231024" not in caught.value.faults[0].message
+
+
+@pytest.mark.parametrize(("asked", "environment", "expected"), [
+    ("en", {"LANG": "zh_CN.UTF-8"}, "en"), (None, {"LANG": "zh_CN.UTF-8"}, "zh"), (None, {"LANG": "en_US.UTF-8"}, "en"),
+    (None, {"LC_ALL": "en_GB", "LANG": "zh_CN"}, "en"), (None, {"LC_ALL": "", "LANG": "zh_CN"}, "zh"),
+    (None, {"LANG": "C.UTF-8"}, "zh"), (None, {}, "zh"),
+])  # fmt: skip
+def test_language(asked: str | None, environment: dict[str, str], expected: str) -> None:
+    assert choose_language(asked, environment, "zh") == expected
+
+
+def test_unknown_language_is_refused() -> None:
+    with pytest.raises(InvalidInput):
+        choose_language("fr", {}, "zh")
