@@ -10,6 +10,7 @@ import pytest
 
 from fixtures.stories import ZHOU
 from service.matching.explain import TEXTS
+from service.recognition.reasons import REASONS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")])
@@ -48,11 +49,9 @@ def test_reason_page_has_every_reason_with_its_severity() -> None:
 
 
 def test_reason_page_has_every_reason_for_repeating() -> None:
-    from service.recognition import records
-
     rows = table_rows(read("docs/reasons.md"), "## Why a clinician repeats")
     written = {row[0].strip("`"): row[1] == "yes" for row in rows}
-    counted = {code: code not in records.EXCLUDED_REASONS for code in records.REPEAT_REASONS}
+    counted = {code: not one.is_excluded for code, one in REASONS.items()}
     assert written == counted
 
 
