@@ -1,0 +1,141 @@
+"""The words exam names are made of, Chinese and English: data, read by the scanner in `imaging_lexicon`.
+
+Each key says what its phrases mean (`kind=value`, several apart by a blank). Phrases are written folded: Latin letters
+in upper case, a blank for hyphen and underscore. A technique that no catalogue item has (CTV, perfusion, biopsy) is
+listed all the same: such an exam must not answer a plain order (contract, section 4).
+"""
+
+from __future__ import annotations
+
+import re
+
+PHRASES = {
+    "modality=CT": "CT|HRCT|MSCT|COMPUTED TOMOGRAPHY",
+    "modality=MR": "MR|MRI|磁共振|核磁|核磁共振|MAGNETIC RESONANCE",
+    "modality=DX": (
+        "DR|CR|DX|X线|X光|X射线|X片|平片|摄片|正位|侧位|斜位|正斜位|后前位|X RAY|X RAYS|XRAY|XR|RADIOGRAPH|RADIOGRAPHS"
+    ),
+    "modality=DX region=CHEST": "胸片|CXR",
+    "modality=CT region=CHEST": "肺CT|肺部CT|双肺CT|CT肺|CT肺部",
+    "modality=US": "超声|彩超|B超|多普勒|US|ULTRASOUND|SONOGRAPHY|SONOGRAM|DOPPLER|DUPLEX",
+    "modality=US region=HEART": "超声心动图|心脏彩超|心脏超声|ECHOCARDIOGRAM|ECHOCARDIOGRAPHY|TTE",
+    "modality=MG region=BREAST": "乳腺钼靶|钼靶|乳腺X线|乳腺X线摄影|MAMMOGRAM|MAMMOGRAPHY|MAMMO",
+    "modality=PT": "PET|PETCT|PET CT|PET/CT|PET MR|PET/MR",
+    "modality=NM": "ECT|SPECT|SPECT/CT|SPECT CT|核素|显像|骨显像|骨扫描|BONE SCAN|SCINTIGRAPHY",
+    "modality=ECG region=HEART": "心电图|ECG|EKG|ELECTROCARDIOGRAM",
+    "modality=EEG region=HEAD": "脑电图|EEG",
+    "modality=EMG region=EXTREMITY": "肌电图|神经传导|EMG|NERVE CONDUCTION",
+    "modality=BMD region=SPINE": "骨密度|DXA|DEXA|BONE DENSITY",
+    "modality=CT contrast=with": "CECT|CE CT",
+    "modality=CT contrast=without": "NCCT",
+    "modality=MR contrast=with": "CE MRI|CEMRI|DCE MRI",
+    "modality=CT technique=A": "CTA|CT ANGIOGRAPHY|CT ANGIOGRAM|CT ANGIO|ANGIO CT|CT血管成像|CT血管造影",
+    "modality=MR technique=A": "MRA|MR ANGIOGRAPHY|MR ANGIOGRAM|MR ANGIO|MR血管成像|磁共振血管成像|TOF MRA|CE MRA",
+    "technique=A": "ANGIOGRAPHY|ANGIOGRAM|ANGIO|血管成像|血管造影|动脉成像|动脉造影",
+    "modality=CT technique=CTPA": (
+        "CTPA|CT PULMONARY ANGIOGRAPHY|CT PULMONARY ANGIOGRAM|PULMONARY CTA|CTA PULMONARY|肺动脉CTA|CTA肺动脉|"
+        "肺动脉CT血管成像|肺动脉CT造影|PE PROTOCOL|CTA CHEST PE"
+    ),
+    "technique=CTPA": "肺动脉造影|肺动脉成像|肺动脉血管成像|肺血管成像",
+    "modality=CT technique=U": "CTU|CT UROGRAPHY|CT UROGRAM|CT尿路造影|CT尿路成像",
+    "modality=MR technique=U": "MRU|MR UROGRAPHY",
+    "technique=U": "尿路造影|尿路成像|泌尿系成像|泌尿系造影|UROGRAPHY|UROGRAM",
+    "technique=LD": "低剂量|超低剂量|LOW DOSE|LOWDOSE|ULTRALOW DOSE|ULTRA LOW DOSE",
+    "modality=CT technique=LD": "LDCT|ULDCT",
+    "technique=CAC": (
+        "钙化积分|钙化评分|冠脉钙化积分|冠状动脉钙化积分|冠脉钙化|CALCIUM SCORE|CALCIUM SCORING|CORONARY CALCIUM|"
+        "CORONARY CALCIUM SCORE|CORONARY CALCIUM SCORING|CAC|CACS|CASC|CA SCORE"
+    ),
+    "modality=MR technique=DWI": "DWI|DIFFUSION|DIFFUSION WEIGHTED|弥散|弥散加权|扩散加权|弥散成像",
+    "modality=MR technique=MRCP": (
+        "MRCP|胰胆管成像|胰胆管水成像|胆胰管成像|磁共振胰胆管成像|磁共振胰胆管造影|胰胆管造影|CHOLANGIOPANCREATOGRAPHY"
+    ),
+    "technique=PIT": "垂体|PITUITARY",
+    "region=PELVIS technique=BONE": "骨盆|BONY PELVIS|PELVIC BONES|PELVIC BONE",
+    "technique=VEIN": "静脉|VEIN|VEINS|VENOUS|DVT",
+    "technique=ARTERY": "动脉|ARTERY|ARTERIES|ARTERIAL",
+    "technique=VEIN technique=ARTERY": "动静脉|动脉静脉|动脉及静脉|ARTERIES AND VEINS",
+    "technique=LYMPH": "淋巴结|LYMPH NODE|LYMPH NODES",
+    "technique=LYMPH region=NECK": "浅表淋巴结",
+    "technique=OB": "产科|胎儿|早孕|中孕|晚孕|孕期|OBSTETRIC|OBSTETRICAL|OBSTETRICS|FETAL|FETUS|PREGNANCY",
+    "modality=ECG technique=HOLTER": "动态心电图|动态心电|24小时心电图|24小时动态心电图|HOLTER|HOLTER ECG",
+    "modality=OT technique=ABPM": "动态血压|24小时动态血压|ABPM|AMBULATORY BLOOD PRESSURE",
+    "modality=OT technique=PFT": "肺功能|肺功能检查|SPIROMETRY|PULMONARY FUNCTION|PFT",
+    "modality=DX technique=2V": (
+        "正侧位|正位及侧位|正位+侧位|正、侧位|后前位及侧位|后前位+侧位|胸部正侧位片|PA AND LATERAL|PA & LATERAL|"
+        "PA/LATERAL|PA LATERAL|PA/LAT|PA LAT|PA AND LAT|PA & LAT|AP AND LATERAL|AP & LATERAL|AP LATERAL|AP/LAT|"
+        "AP LAT|FRONTAL AND LATERAL|2 VIEWS|2 VIEW|TWO VIEWS|TWO VIEW|2V|2VW"
+    ),
+    "modality=DX technique=UPRIGHT": "立位|站立位|负重位|UPRIGHT|ERECT|WEIGHT BEARING",
+    "technique=KUB": "KUB",
+    "modality=DX technique=KUB": "尿路平片|泌尿系平片|腹部平片KUB|KUB平片",
+    "technique=BONEAGE": "骨龄|骨龄片|BONE AGE",
+    "modality=CT technique=V": "CTV",
+    "modality=MR technique=V": "MRV",
+    "technique=V": "静脉成像|静脉造影|VENOGRAPHY|VENOGRAM",
+    "technique=PERFUSION": "灌注|CTP|PWI|ASL|PERFUSION",
+    "technique=SWI": "SWI|磁敏感",
+    "technique=MRS": "MRS|波谱|SPECTROSCOPY",
+    "technique=DTI": "DTI|FMRI|功能磁共振",
+    "technique=ENTERO": "CTE|MRE|小肠造影|小肠成像|ENTEROGRAPHY",
+    "technique=COLONO": "仿真结肠镜|结肠成像|COLONOGRAPHY",
+    "technique=ARTHRO": "关节造影|ARTHROGRAPHY|ARTHROGRAM",
+    "technique=MYELO": "脊髓造影|椎管造影|椎管水成像|MYELOGRAPHY|MYELOGRAM",
+    "technique=CEUS": "超声造影|CEUS",
+    "technique=TEE": "经食管|经食道|TEE|TRANSESOPHAGEAL",
+    "technique=ELASTO": "弹性成像|ELASTOGRAPHY",
+    "technique=STRESS": "负荷|STRESS",
+    "technique=INTERVENTION": "穿刺|活检|引导下|引导|介入|消融|置管|BIOPSY|GUIDED|GUIDANCE|ABLATION|DRAINAGE",
+    "technique=SIMULATION": "模拟定位|放疗定位|定位CT|RT PLANNING|TREATMENT PLANNING|SIMULATION",
+    "side=L": "左|左侧|左边|LEFT|LT|L",
+    "side=R": "右|右侧|右边|RIGHT|RT|R",
+    "side=B": "双|双侧|两侧|左右|BILATERAL|BILAT|BOTH",
+    "contrast=both": (
+        "平扫增强|平扫加增强|平扫+增强|平+增|平扫及增强|平扫和增强|平扫、增强|平扫/增强|平扫并增强|平扫与增强|"
+        "平扫后增强|增强+平扫|增强及平扫|增强和平扫|平扫+动态增强|平扫加动态增强|平扫及动态增强|平扫+多期增强|"
+        "平扫+三期增强|平扫＋增强"
+    ),
+    "contrast=without": (
+        "平扫|普通扫描|非增强|未行增强|未做增强|未予增强|未作增强|未行增强扫描|未注射对比剂|未注射造影剂|"
+        "未使用对比剂|UNENHANCED|NON ENHANCED|NONENHANCED|PLAIN|PRECONTRAST|PRE CONTRAST"
+    ),
+    "contrast=with": (
+        "增强|增强扫描|动态增强|多期增强|强化扫描|注射对比剂|注射造影剂|静注对比剂|动脉期|静脉期|门脉期|门静脉期|"
+        "延迟期|延迟扫描|延迟增强|延迟|ENHANCED|CONTRAST ENHANCED|POSTCONTRAST|POST CONTRAST|ARTERIAL PHASE|"
+        "VENOUS PHASE|PORTAL VENOUS|PORTAL PHASE|PORTAL VENOUS PHASE|DELAYED PHASE|DELAYED|NEPHROGRAPHIC PHASE|"
+        "EXCRETORY PHASE"
+    ),
+    # Words that only look like one of the above.
+    "nothing=": (
+        "手术|股骨颈|宫颈|胆囊颈|膀胱颈|左心|右心|左心室|右心室|左心房|右心房|未见增强|未见明显增强|无增强|"
+        "无明显增强|不增强|未增强|未见异常增强|增强不明显|NO ENHANCEMENT|NO ABNORMAL ENHANCEMENT|口服对比剂|"
+        "口服造影剂|对比剂过敏|造影剂过敏|CONTRAST ALLERGY|CONTRAST REACTION|WITH ORAL CONTRAST|ORAL CONTRAST|"
+        "ORAL CONTRAST ONLY|R/O|RIGHT UPPER QUADRANT|LEFT UPPER QUADRANT|RIGHT LOWER QUADRANT|"
+        "LEFT LOWER QUADRANT|静脉注射|静脉滴注|静脉曲张|LIMITED|左右对称"
+    ),
+}
+
+# English contrast wording varies too much to list (RSNA RadLex Playbook names, vendors' protocol names).
+CONTRAST_PATTERNS = tuple(
+    (re.compile(pattern), value)
+    for pattern, value in (
+        (r"WITH(?:OUT)?\s*(?:AND|&|/|\+|,)\s*WITH(?:OUT)?\b(?:\s+(?:IV|INTRAVENOUS))?(?:\s+CONTRAST)?", "both"),
+        (r"(?<![A-Z])W/?\s*(?:AND|&|/|\+)?\s*W/?O(?![A-Z])(?:\s+(?:IV\s+)?CON(?:TRAST|T)?\b)?", "both"),
+        (r"(?<![A-Z])W/?O\s*(?:AND|&|/|\+)?\s*W(?![A-Z])/?(?:\s*(?:IV\s+)?CON(?:TRAST|T)?\b)?", "both"),
+        (r"(?<![A-Z])PRE\s*(?:AND|&|/|\+)\s*POST(?![A-Z])(?:\s*CONTRAST)?", "both"),
+        (r"(?<![A-Z])C-\s*[/&+,]?\s*C\+", "both"),
+        (r"(?:ORAL\s*(?:AND|&|\+)\s*)(?:IV|INTRAVENOUS)\s+CONTRAST", "with"),
+        (r"WITHOUT(?:\s+(?:ANY|THE|USE|OF|IV|INTRAVENOUS|GADOLINIUM|AND|ORAL|OR))*"
+         r"\s+(?:CONTRAST|GADOLINIUM|IV)\b", "without"),
+        (r"(?<![A-Z])W/?O\s*(?:IV\s+)?CON(?:TRAST|T)?(?![A-Z])|(?<![A-Z])W/?O(?=\s*(?:$|[^A-Z\s]|IV\b))", "without"),
+        (r"NON\s*CONTRAST(?:ED)?|(?<![A-Z])NO\s+(?:IV\s+|INTRAVENOUS\s+)?CONTRAST"
+         r"(?!\s+(?:REACT|ALLERG|EXTRAV))", "without"),
+        (r"CONTRAST\s+(?:WAS\s+|WERE\s+)?NOT\s+(?:GIVEN|ADMINISTERED|USED)", "without"),
+        (r"NOT\s+(?:PERFORMED\s+|DONE\s+|GIVEN\s+)?(?:WITH\s+)?(?:IV\s+)?CONTRAST", "without"),
+        (r"(?<![A-Z])C-(?![A-Z0-9])", "without"),
+        (r"(?:WITH|(?<![A-Z])W/?|AFTER|FOLLOWING)\s*(?:(?:THE|ADMINISTRATION|OF|IV|INTRAVENOUS|GD|GADOLINIUM)\s+)*"
+         r"(?:CONTRAST|CON\b|CONT\b|GADOLINIUM)", "with"),
+        (r"(?<![A-Z0-9])C\+|\+\s*C(?![A-Z0-9])", "with"),
+        (r"(?<=[A-Z])\s+W/?$", "with"),
+    )
+)  # fmt: skip
