@@ -42,7 +42,7 @@ def decode_given(body: bytes) -> Given:
     """The input as it was; ValueError when the bytes are no such input."""
     try:
         return typing.cast(Given, _build(Given, _DECODER.decode(body)))
-    except (KeyError, TypeError, msgspec.DecodeError) as error:
+    except (AttributeError, KeyError, TypeError, msgspec.DecodeError) as error:
         raise ValueError(f"not an input of matching: {error}") from error
 
 

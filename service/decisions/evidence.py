@@ -12,7 +12,7 @@ from service.domain.decision import Evidence
 from service.domain.order import MatchRequest, PatientQuery
 from service.domain.person import PersonIdentifier
 from service.domain.report import ExamCandidate, LabCandidate
-from service.identity.linkage import Linkage, complete, link, own_record, read_identifiers
+from service.identity.linkage import Linkage, complete, link, own_records, read_identifiers
 from service.matching.evaluate import earliest_listed
 from service.matching.ordered import Ordered, understand
 from service.matching.policy import Policy
@@ -50,7 +50,7 @@ class EvidenceReader:
         identifiers then find the others."""
         tokens = {*self._tokens(read_identifiers(query)), *self._local_tokens(query, requester)}
         records = known.find_records(conn, self._keys, tokens)
-        own = own_record(query, requester, records)
+        own = own_records(query, requester, records)
         person = complete(query, own)
         if more := set(self._tokens(person.identifiers)) - tokens:
             records = known.find_records(conn, self._keys, tokens | more)

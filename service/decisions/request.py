@@ -19,7 +19,7 @@ MAX_TEXT = 500
 CLOCK_SKEW = timedelta(minutes=5)
 """How far ahead an order may lie before it is an error (contract, section 4)."""
 
-_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]*")
+_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*")  # nor half a surrogate pair: it is no character
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 
 
@@ -32,13 +32,12 @@ class _Reader:
     def fault(self, pointer: str, message: str) -> None:
         self.faults.append(Fault(pointer, message))
 
-    def mapping(self, value: object, pointer: str, *, required: bool = True) -> Mapping[str, Any]:
-        if value is None and not required:
-            return {}
+    def mapping(self, value: object, pointer: str) -> Mapping[str, Any] | None:
+        """None, with a fault, for what is no object; an empty object still lacks what it requires."""
         if isinstance(value, dict):
             return value
         self.fault(pointer, "an object is expected" if value is not None else "is required")
-        return {}
+        return None
 
     def entries(self, value: object, pointer: str, limit: int, *, required: bool = True) -> list[Any]:
         if value is None and not required:
@@ -88,6 +87,8 @@ def read_request(body: object, requester: str, now: datetime, zone: tzinfo) -> M
     time. Raises InvalidInput with every fault."""
     read = _Reader()
     root = read.mapping(body, "")
+    if root is None:
+        raise InvalidInput("the match request has faults", read.faults)
     request = MatchRequest(
         requester,
         _patient(read, root.get("patient")),
@@ -102,14 +103,16 @@ def read_request(body: object, requester: str, now: datetime, zone: tzinfo) -> M
 
 def _patient(read: _Reader, value: object) -> PatientQuery:
     patient = read.mapping(value, "/patient")
-    if not patient:
+    if patient is None:
         return PatientQuery()
     identifiers = []
     for index, entry in enumerate(read.entries(patient.get("identifiers"), "/patient/identifiers", MAX_IDENTIFIERS)):
         at = f"/patient/identifiers/{index}"
         one = read.mapping(entry, at)
+        if one is None:
+            continue
         system = read.text(one.get("system"), f"{at}/system")
-        given = read.text(one.get("value"), f"{at}/value", required=True) if one else None
+        given = read.text(one.get("value"), f"{at}/value", required=True)
         kind = read.text(one.get("type"), f"{at}/type")
         identifiers.append((system or "", given or "", kind or ""))
     birth_date = read.text(patient.get("birthDate"), "/patient/birthDate")
@@ -134,7 +137,9 @@ _FLAGS = ("class", "purpose", "events", "conditionChanged", "restrictedConsent")
 
 
 def _encounter(read: _Reader, value: object, zone: tzinfo) -> Encounter:
-    encounter = read.mapping(value, "/encounter", required=False)
+    encounter = read.mapping(value, "/encounter") if value is not None else None
+    if encounter is None:
+        return Encounter()
     for key in encounter:
         # a misspelled conditionChanged must not silently mean "nothing has changed"
         near = difflib.get_close_matches(key.casefold(), [flag.casefold() for flag in _FLAGS], 1, 0.8)
@@ -145,17 +150,20 @@ def _encounter(read: _Reader, value: object, zone: tzinfo) -> Encounter:
     for index, entry in enumerate(read.entries(encounter.get("events"), "/encounter/events", 1000, required=False)):
         at = f"/encounter/events/{index}"
         one = read.mapping(entry, at)
+        if one is None:
+            continue
         kind = read.choice(one.get("type"), f"{at}/type", EVENT_TYPES)
-        if one and one.get("type") is None:
+        if one.get("type") is None:
             read.fault(f"{at}/type", "is required")
-        when = read.text(one.get("at"), f"{at}/at", required=True) if one else None
+        when = read.text(one.get("at"), f"{at}/at", required=True)
         try:
             if kind and when:
                 events.append(Event(kind, parse_when(when, zone)))
         except ValueError:
             read.fault(f"{at}/at", "a date or a time (RFC 3339) is expected")
+    visit_class = read.text(encounter.get("class"), "/encounter/class")
     return Encounter(
-        read.text(encounter.get("class"), "/encounter/class"),
+        visit_class.strip().upper() if visit_class else None,  # `emer` must not pass as no emergency
         read.choice(encounter.get("purpose"), "/encounter/purpose", ("clinical", "legal")) or "clinical",
         tuple(events),
         read.flag(encounter.get("conditionChanged"), "/encounter/conditionChanged"),
@@ -178,7 +186,7 @@ def _orders(read: _Reader, value: object) -> tuple[Order, ...]:
 
 def _order(read: _Reader, value: object, at: str) -> Order:
     order = read.mapping(value, at)
-    if not order:
+    if order is None:
         return Order("")
     order_id = read.text(order.get("id"), f"{at}/id", required=True, limit=64) or ""
     code, imaging = order.get("code"), order.get("imaging")
@@ -188,15 +196,17 @@ def _order(read: _Reader, value: object, at: str) -> Order:
     if imaging is not None:
         return Order(order_id, imaging=_imaging(read, imaging, f"{at}/imaging"))
     coded = read.mapping(code, f"{at}/code")
+    if coded is None:
+        return Order(order_id)
     system = read.text(coded.get("system"), f"{at}/code/system")
-    name = read.text(coded.get("code"), f"{at}/code/code", required=True) if coded else None
+    name = read.text(coded.get("code"), f"{at}/code/code", required=True)
     side = read.choice(order.get("laterality"), f"{at}/laterality", ("L", "R", "B"))
     return Order(order_id, (Code(system or "", name or ""),), laterality=side)
 
 
 def _imaging(read: _Reader, value: object, at: str) -> ImagingOrder | None:
     imaging = read.mapping(value, at)
-    if not imaging:
+    if imaging is None:
         return None
     contrast = imaging.get("contrast")
     if contrast is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import IntEnum
 from functools import cached_property
@@ -231,27 +231,33 @@ class Network:
         return {key: one.mark or f"{one.name}HR" for key, one in named}
 
     @cached_property
-    def _certificates(self) -> dict[str, tuple[Certificate, ...]]:
-        found: defaultdict[str, list[Certificate]] = defaultdict(list)
+    def _certificates(self) -> dict[str, tuple[tuple[datetime, datetime, Certificate], ...]]:
+        """By institution, each certificate with the moments between which it is valid: its days count in the
+        network's zone, and the last one is inclusive."""
+        found: defaultdict[str, list[tuple[datetime, datetime, Certificate]]] = defaultdict(list)
         for one in self.certificates:
-            found[one.institution].append(one)
+            found[one.institution].append((self._midnight(one.valid_from), self._midnight(one.valid_to, 1), one))
         return {key: tuple(value) for key, value in found.items()}
+
+    def _midnight(self, day: date, plus: int = 0) -> datetime:
+        """When the day (or a following one) begins in the network's zone."""
+        if day == date.max:
+            return datetime.max.replace(tzinfo=UTC)
+        return datetime.combine(day + timedelta(days=plus), time(), self.zone).astimezone(UTC)
 
     def certificates_of(self, institution: str, ids: Iterable[str], performed: When | None) -> list[Certificate]:
         """The institution's certificates that name one of `ids` (or `*`) and were valid when it was performed.
 
-        Days count in the network's zone; the last day is inclusive. Of a date without a day every possible day
-        must be covered; without any date nothing is.
+        Of a date without a day every possible day must be covered; without any date nothing is.
         """
         if performed is None:
             return []
-        first = performed.start.astimezone(self.zone).date()
-        last = max(performed.start, performed.end - timedelta(microseconds=1)).astimezone(self.zone).date()
+        first, last = performed.start, max(performed.start, performed.end - timedelta(microseconds=1))
         wanted = {"*", *ids}
         return [
             one
-            for one in self._certificates.get(institution, ())
-            if one.valid_from <= first and last <= one.valid_to and not wanted.isdisjoint(one.items)
+            for begins, ends, one in self._certificates.get(institution, ())
+            if begins <= first and last < ends and not wanted.isdisjoint(one.items)
         ]
 
     @cached_property
@@ -271,5 +277,8 @@ class Network:
         return self._prices.get((institution, item))
 
     def local_time(self, at: datetime) -> datetime:
-        """`at` in the network's zone, for display."""
-        return at.astimezone(self.zone)
+        """`at` in the network's zone; the first and last hours of the calendar (9999-12-31 as "never") stay in UTC."""
+        try:
+            return at.astimezone(self.zone)
+        except OverflowError:
+            return at

@@ -110,6 +110,15 @@ def normalise_identifier(system: str, value: str, type_code: str = "") -> Person
     return PersonIdentifier(kind, text) if _FORMS.get(kind, _CARD).fullmatch(text) else None
 
 
+def is_local_number(system: str, value: str, type_code: str = "") -> bool:
+    """Whether this can be a hospital's own number of a patient: not what should be a person identifier and fails as
+    one (the same typing error or 无 in two records names nobody), nor a placeholder."""
+    if system.strip().removeprefix("urn:oid:") in _SYSTEMS or type_code.upper() in {*_TYPES, "NI"}:
+        return False
+    text = "".join(unicodedata.normalize("NFKC", value).split()).upper()
+    return text not in _NO_NUMBER and text.strip("0") != "" and any(ch.isalnum() for ch in text)
+
+
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 
@@ -151,17 +160,20 @@ def resident_sex(text: str) -> str | None:
     return "male" if int(text[16]) % 2 else "female"
 
 
+_NO_NUMBER = frozenset({"UNKNOWN", "NONE", "NULL", "N/A", "NA", "无", "不详", "未知", "未带", "没有"})
+
+
 def _is_placeholder(text: str) -> bool:
     digits = text[:-1] if len(text) > 6 else text
     return (
         len(set(digits)) <= 1
-        or text in {"UNKNOWN", "NONE", "NULL", "N/A", "NA", "无", "不详", "未知", "未带", "没有"}
+        or text in _NO_NUMBER
         or digits in "0123456789012345678901234567890"
         or digits in "9876543210987654321098765432109"
     )
 
 
-_DOTS = re.compile(r"[\s·•・‧∙⋅․.。ㆍ･\u00b7\u2022\u30fb^]+")
+_DOTS = re.compile(r"[\s·•・‧∙⋅․.。･\u00b7\u2022\u30fb\u119e^]+")  # U+119E: what NFKC makes of the Korean dot
 
 
 def normalise_name(name: str) -> str:

@@ -99,12 +99,15 @@ def _offset(text: str) -> tzinfo:
 
 def _span(year: int, month: int, day: int, precision: Precision, text: str, zone: tzinfo) -> When:
     start = datetime(year, month, day, tzinfo=zone)
-    if precision is Precision.DAY:
-        nxt = start + timedelta(days=1)
-    elif precision is Precision.MONTH:
-        nxt = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
-    else:
-        nxt = datetime(year + 1, 1, 1, tzinfo=zone)
+    try:
+        if precision is Precision.DAY:
+            nxt = start + timedelta(days=1)
+        elif precision is Precision.MONTH:
+            nxt = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
+        else:
+            nxt = datetime(year + 1, 1, 1, tzinfo=zone)
+    except (OverflowError, ValueError):
+        nxt = datetime.max.replace(tzinfo=UTC)  # 9999-12-31, which sources write for "never"
     return When(start.astimezone(UTC), nxt.astimezone(UTC), precision, text)
 
 
@@ -140,14 +143,20 @@ class Duration:
         return self.months == 0 and not self.span
 
     def before(self, at: datetime) -> datetime:
-        """The moment this long before `at`; a month back from the 31st is that month's last day."""
-        back = at - self.span
+        """The moment this long before `at`; a month back from the 31st is that month's last day. Days are 24 hours
+        whatever the clocks do; months are those of the calendar where `at` is told. Before year 1 nothing is."""
+        try:
+            back = (at.astimezone(UTC) - self.span).astimezone(at.tzinfo)
+        except OverflowError:
+            return datetime.min.replace(tzinfo=UTC)
         if self.months:
             months = back.year * 12 + back.month - 1 - self.months
-            year, month = max(months // 12, 1), months % 12 + 1
+            year, month = months // 12, months % 12 + 1
+            if year < 2:
+                return datetime.min.replace(tzinfo=UTC)
             back = back.replace(year=year, month=month, day=min(back.day, calendar.monthrange(year, month)[1]))
         return back
 
     def hours(self, at: datetime) -> float:
         """The length in hours when it ends at `at`."""
-        return (at - self.before(at)).total_seconds() / 3600
+        return (at.astimezone(UTC) - self.before(at).astimezone(UTC)).total_seconds() / 3600

@@ -19,6 +19,7 @@ from service.domain.person import (
     PatientFacts,
     PersonIdentifier,
     has_han,
+    is_local_number,
     normalise_identifier,
     normalise_name,
     resident_birth_date,
@@ -85,59 +86,88 @@ def identifiers_of(facts: PatientFacts) -> frozenset[PersonIdentifier]:
     return frozenset(one for one in found if one is not None)
 
 
-def own_record(query: PatientQuery, requester: str, records: Iterable[KnownRecord]) -> KnownRecord | None:
-    """The ordering institution's own record of one of the identifiers asked with, if any. Of several the first by its
-    source's key is taken, whatever the order of arrival; the others are compared with it like any record."""
+def own_records(query: PatientQuery, requester: str, records: Iterable[KnownRecord]) -> tuple[KnownRecord, ...]:
+    """The ordering institution's own records that the query names: by the hospital's number first, then by a strong
+    identifier, each in the order of the source's key, whatever the order of arrival. All of them must be the person.
+
+    A card names one only where no other of the hospital's records carries it, or where one alone bears the name and
+    birth date asked with: families share cards.
+    """
     asked_local = {(system, value.strip()) for system, value, _ in query.identifiers}
     asked = read_identifiers(query)
-    found = [
-        record
-        for record in records
-        if record.institution == requester
-        and record.facts is not None
-        and (
-            any((one.system, one.value.strip()) in asked_local for one in record.facts.identifiers)
-            or not asked.isdisjoint(identifiers_of(record.facts))
-        )
-    ]
-    return min(found, key=lambda one: one.facts.key if one.facts else "", default=None)
+    ranked: list[tuple[int, str, KnownRecord]] = []
+    for record in records:
+        facts = record.facts
+        if record.institution != requester or facts is None:
+            continue
+        shared = asked & identifiers_of(facts)
+        if any(
+            (one.system, one.value.strip()) in asked_local and is_local_number(one.system, one.value, one.type)
+            for one in facts.identifiers
+        ):
+            ranked.append((0, facts.key, record))
+        elif shared:
+            ranked.append((1 if any(one.strong for one in shared) else 2, facts.key, record))
+    ranked.sort(key=lambda one: one[:2])
+    named = tuple(record for rank, _, record in ranked if rank < 2)
+    if named:
+        return named
+    by_card = tuple(record for _, _, record in ranked)
+    if len(by_card) > 1:
+        by_card = tuple(record for record in by_card if _bears(query, record.facts))
+    return by_card if len(by_card) == 1 else ()
 
 
-def complete(query: PatientQuery, own: KnownRecord | None) -> Person:
-    """The person asked for, completed from the ordering institution's own record of that identifier (contract,
-    section 1, `testonce match`)."""
-    identifiers = read_identifiers(query)
-    names = (query.name,) if query.name else ()
-    person = Person(identifiers, names, query.birth_date, query.sex)
-    if own is None or own.facts is None:
-        return person
-    facts = own.facts
-    return Person(
-        identifiers | identifiers_of(facts),
-        person.names or facts.names,
-        person.birth_date or facts.birth_date,
-        person.sex or facts.sex,
+def _bears(query: PatientQuery, facts: PatientFacts | None) -> bool:
+    """Whether the record bears the name and birth date asked with, and not another sex."""
+    if facts is None or not query.name:
+        return False
+    return (
+        compare_names((query.name,), facts.names) is Evidence.EQUAL
+        and compare_birth_dates(query.birth_date, facts.birth_date) is Evidence.EQUAL
+        and compare_sexes(query.sex, facts.sex) is not Evidence.DIFFERENT
     )
 
 
-def link(person: Person, own: KnownRecord | None, records: Sequence[KnownRecord]) -> Linkage:
+def complete(query: PatientQuery, own: Sequence[KnownRecord]) -> Person:
+    """The person asked for, completed from the ordering institution's own records of that identifier, each field from
+    the first that says it (contract, section 1, `testonce match`). Where they disagree `link` finds the conflict."""
+    person = Person(read_identifiers(query), (query.name,) if query.name else (), query.birth_date, query.sex)
+    for facts in (one.facts for one in own if one.facts is not None):
+        person = Person(
+            person.identifiers | identifiers_of(facts),
+            person.names or facts.names,
+            person.birth_date or facts.birth_date,
+            person.sex or facts.sex,
+        )
+    return person
+
+
+def link(person: Person, own: Sequence[KnownRecord], records: Sequence[KnownRecord]) -> Linkage:
     """Grades every record against the person.
 
-    `records` are those that share an identifier with the person, or a hospital's own number with such a record.
-    One contradicting record makes the match a conflict; else confirmed records may be used freely and probable ones
-    are only pointed at.
+    `own` are the ordering institution's records that the query names. `records` are those that share an identifier
+    with the person, or a hospital's own number with such a record. One contradicting record makes the match a
+    conflict; else confirmed records may be used freely and probable ones are only pointed at.
     """
     if contradicts_itself(person):
         return Linkage(Match.CONFLICT)
     known = [record for record in records if record.facts is not None]
+    named = {one.id for one in own}
     direct: dict[int, Match] = {}
     for record in known:
-        if own is not None and record.id == own.id:
+        if own and record.id == own[0].id:
             direct[record.id] = _grade_own(person, record)
         elif grade := _grade_shared(person, record):
             direct[record.id] = grade
+        elif record.id in named and record.local_token != own[0].local_token:
+            direct[record.id] = _grade_own(person, record)
     grades = dict(direct)
-    anchors = {(one.institution, one.local_token): direct[one.id] for one in known if one.id in direct}
+    anchors: dict[tuple[str, bytes | None], Match] = {}
+    for one in known:
+        # of several records under one number the weaker grade counts, whatever their order
+        if one.id in direct and anchors.get((one.institution, one.local_token)) is not Match.PROBABLE:
+            anchors[one.institution, one.local_token] = direct[one.id]
     for record in known:
         anchor = anchors.get((record.institution, record.local_token))
         if record.id not in direct and anchor is not None and record.local_token is not None:

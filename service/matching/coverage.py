@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.domain.catalogue import Catalogue
 from service.domain.report import ExamPart, ImagingExam
@@ -64,18 +64,22 @@ def _shown_by(part: ExamPart, catalogue: Catalogue) -> frozenset[str]:
 def _side(need: ImagingNeed, showing: list[list[ExamPart]]) -> str:
     if not need.needs_side:
         return "irrelevant"
-    sides = {part.laterality for group in showing for part in group}
-    if "B" in sides or {"L", "R"} <= sides:
-        shown = {"L", "R"}
-    else:
-        shown = {side for side in sides if side}
     if need.laterality is None:
         return "unknown"
-    wanted = {"L", "R"} if need.laterality == "B" else {need.laterality}
-    if wanted <= shown:
+    answers = [_side_of(need, group) for group in showing]
+    return next(one for one in ("differs", "unknown", "shown") if one in answers)
+
+
+def _side_of(need: ImagingNeed, parts: list[ExamPart]) -> str:
+    sides = {part.laterality for part in parts}
+    if "B" in sides or sides.issuperset(_wanted_sides(need)):
         return "shown"
     # a part that says no side might be the wanted one: unknown, never equal and never surely different
     return "unknown" if None in sides else "differs"
+
+
+def _wanted_sides(need: ImagingNeed) -> tuple[str, ...]:
+    return ("L", "R") if need.laterality == "B" else (need.laterality or "",)
 
 
 def _contrast(need: ImagingNeed, showing: list[list[ExamPart]]) -> str:
@@ -83,21 +87,26 @@ def _contrast(need: ImagingNeed, showing: list[list[ExamPart]]) -> str:
         return "irrelevant"
     if need.contrast is None:
         return "unknown"
-    answers = [_contrast_of(need, group) for group in showing]
+    answers = [_contrast_of(need, parts) for group in showing for parts in _by_side(need, group)]
     return next(one for one in ("missing", "unknown", "differs", "shown") if one in answers)
 
 
+def _by_side(need: ImagingNeed, parts: list[ExamPart]) -> list[list[ExamPart]]:
+    """The parts that may show each wanted side: the other side's series does not enhance this one. A part that says
+    no side, beside one that surely shows the wanted one, might be the other: what only it shows stays unsure."""
+    if not need.needs_side or need.laterality is None:
+        return [parts]
+    groups = []
+    for side in _wanted_sides(need):
+        sure = [part for part in parts if part.laterality in (side, "B")]
+        unsaid = [replace(part, contrast=None) for part in parts if part.laterality is None] if sure else []
+        groups.append((sure + unsaid) or [part for part in parts if part.laterality is None] or parts)
+    return groups
+
+
 def _contrast_of(need: ImagingNeed, parts: list[ExamPart]) -> str:
-    relevant = parts
-    if need.needs_side and need.laterality in ("L", "R"):
-        # the other side's injection does not enhance this one
-        relevant = [part for part in parts if part.laterality in (need.laterality, "B", None)] or parts
-    phases = {part.contrast for part in relevant}
-    if (
-        "both" in phases
-        or (need.contrast == "with" and "with" in phases)
-        or (need.contrast == "none" and "without" in phases)
-    ):
+    phases = {part.contrast for part in parts}
+    if "both" in phases or {"with": "with", "none": "without"}[need.contrast or "none"] in phases:
         return "shown"
     if None in phases:
         return "unknown"

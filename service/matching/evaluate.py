@@ -48,6 +48,8 @@ _LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 
 def evaluate(request: MatchRequest, evidence: Evidence, policy: Policy) -> Decision:
     """Decides every order of the request on what was known (contract, section 4)."""
+    # a window of months counts the months of the network's calendar, not of UTC's
+    request = replace(request, ordered_at=policy.network.local_time(request.ordered_at))
     orders = tuple(_decide(order, request, evidence, policy) for order in request.orders)
     amount = sum((_amount(order, request.requester, policy) for order in orders), Decimal(0))
     dose = sum(one.dose_msv for order in orders for one in order.reuse if one.decision is Verdict.REUSABLE)
@@ -57,8 +59,8 @@ def evaluate(request: MatchRequest, evidence: Evidence, policy: Policy) -> Decis
 def earliest_listed(item: Item, request: MatchRequest, policy: Policy) -> datetime:
     """How far back candidates of the item are listed: the look-back or the window, whichever is longer."""
     window = policy.window_of(item, request.requester).duration
-    lookback = policy.network.policy.lookback
-    return min(window.before(request.ordered_at), lookback.before(request.ordered_at))
+    at = policy.network.local_time(request.ordered_at)
+    return min(window.before(at), policy.network.policy.lookback.before(at))
 
 
 def _decide(order: Order, request: MatchRequest, evidence: Evidence, policy: Policy) -> OrderDecision:
@@ -214,9 +216,7 @@ def _choose(
         for result in candidate.results:
             by_item[result.item].append((index, candidate, result))
     for found in by_item.values():
-        found.sort(
-            key=lambda one: (not one[1].disclosed, -_seconds(_performed(one[1], one[2])), _RANK[one[2].verdict], one[0])
-        )
+        found.sort(key=lambda one: (not one[1].disclosed, -_seconds(_performed(one[1], one[2])), _tie(one[2]), one[0]))
     reuse: list[Reuse] = []
     repeat: list[Repeat] = []
     reasons: dict[tuple[str, str | None], Reason] = {}
@@ -244,6 +244,14 @@ def _choose(
     return OrderDecision(
         order_id, outcome, ordered.target, tuple(reuse), tuple(repeat), tuple(reasons.values()), candidates
     )
+
+
+def _tie(result: JudgedResult) -> int:
+    """Of results of one moment. Of two records of an exam the more complete one; of two values of one moment the one
+    that asks for a look: a critical or haemolysed one must not hide behind the other."""
+    if result.result is None:
+        return _RANK[result.verdict]
+    return 0 if result.verdict is Verdict.REVIEW else 1
 
 
 def _performed(candidate: JudgedCandidate, result: JudgedResult) -> When | None:

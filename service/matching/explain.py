@@ -42,7 +42,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "the unit “{unit}” cannot surely be converted to {wanted}; shown as reported",
     ),
     "method-differs": (
-        "检测方法/平台不同或未知（外院：{theirs};本院：{ours}）",
+        "检测方法/平台不同或未知（外院：{theirs}；本院：{ours}）",
         "method or platform differs or is unknown (theirs: {theirs}; ours: {ours})",
     ),
     "specimen-issue": ("标本问题：{issues}", "specimen: {issues}"),
@@ -68,16 +68,16 @@ def explain(reason: Reason, policy: Policy) -> tuple[str, str]:
     issuer = policy.institution(facts.get("issuer", ""))
     if issuer is not None:
         facts["issuer"] = issuer.name
-    for key in ("theirs", "ours", "performed", "unit", "code"):
+    for key in ("theirs", "ours", "performed", "unit", "wanted", "code"):
         if key in facts and not facts[key]:
             facts[key] = "?"
-    in_zh = {key: _words(value, 0) for key, value in facts.items()}
-    in_en = {key: _words(value, 1) for key, value in facts.items()}
-    return zh.format(**in_zh), en.format(**in_en)
-
-
-def _words(value: str, language: int) -> str:
-    return " ".join(WORDS[word][language] if word in WORDS else word for word in value.split(" "))
+    said = facts.get("event") or facts.get("issues")
+    if said is None:
+        return zh.format_map(facts), en.format_map(facts)
+    words = [WORDS.get(word, (word, word)) for word in said.split(" ")]
+    key = "event" if "event" in facts else "issues"
+    in_zh, in_en = (facts | {key: " ".join(word[language] for word in words)} for language in (0, 1))
+    return zh.format_map(in_zh), en.format_map(in_en)
 
 
 _SUMMARIES: dict[Outcome, tuple[str, str]] = {

@@ -44,7 +44,7 @@ def method_differs(case: Case) -> Reason | None:
         return None
     network, names = case.policy.network, case.policy.catalogue.names_of(case.item.id)
     named = network.method_of(case.head.performer, names)
-    theirs = set(case.result.methods) or ({normalise_method(named)} if named else set())
+    theirs = {normalise_method(one) for one in case.result.methods} or ({normalise_method(named)} if named else set())
     named = network.method_of(case.requester, names)
     ours = normalise_method(named) if named else None
     if ours in theirs or (case.own and (ours is None or not theirs)):

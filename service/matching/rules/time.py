@@ -39,11 +39,12 @@ def changes_fast(case: Case) -> Reason | None:
 
 def intervening_event(case: Case) -> Reason | None:
     """Surgery, transfusion, treatment… between the exam and the order. An event of the same day as a day-only exam
-    may have come after it, so it counts."""
+    may have come after it, so it counts; one whose last moment (a day's end is the next day's start) lies before the
+    exam does not."""
     for event in case.encounter.events:
         if event.at.start > case.at:
             continue
-        if case.performed is None or event.at.end >= case.performed.start:
+        if case.performed is None or event.at.start >= case.performed.start or event.at.end > case.performed.start:
             return case.because(
                 "intervening-event", Severity.REVIEW, f"{MEASURES}, case 1 and 3",
                 event=event.type, at=event.at.text,
