@@ -38,8 +38,9 @@ def match(
     from rich.console import Console
 
     from service.bootstrap import open_parts
+    from service.cli.local import local_caller
     from service.cli.match_view import render_decision
-    from service.security.caller import Caller, Role
+    from service.security.caller import Role
     from service.settings import load_settings
 
     body = build_body(patient_id, order, at=at, name=name, birth_date=birth_date, sex=sex)
@@ -47,7 +48,7 @@ def match(
     language = choose_language(lang, os.environ, settings.language)
     parts = open_parts(settings)
     try:
-        answer = parts.desk.decide(body, Caller(institution, Role.CLINICIAN, "cli"))
+        answer = parts.desk.decide(body, local_caller(institution, Role.CLINICIAN))
         if as_json:
             typer.echo(answer.decode())
         else:

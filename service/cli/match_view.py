@@ -81,7 +81,8 @@ class _View:
         headline.append(_plain(order["summary"][self.lang]), "bold")
         self.console.print()
         self._print(headline, indent=1)
-        rows = list(self._rows(order))
+        # where nothing is known a table would only list the order's members again
+        rows = list(self._rows(order)) if order["candidates"] or order["decision"] != "no-result" else []
         if rows:
             self._print(self._table(rows), indent=3)
         used = {reuse["candidate"] for reuse in order["reuse"]}

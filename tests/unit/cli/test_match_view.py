@@ -179,3 +179,9 @@ def test_markup_and_escape_sequences_in_a_report_stay_text() -> None:
     assert "[red]x[/red]" in text
     assert "[bold]医院" in text
     assert "\x1b[2J" not in text
+
+
+def test_order_of_which_nothing_is_known_is_one_line() -> None:
+    text = shown(answer(order("no-result", repeat=[{"item": "718-7", "reasons": []}])))
+    assert "血红蛋白" not in text
+    assert text.strip().splitlines()[-1].strip() == "○ 无可用结果  总结 no-result"
