@@ -1,0 +1,254 @@
+"""From changed resources to reports: which are touched, made again from the newest parts, indexed.
+
+The outcome depends only on the newest version of each resource, never on the order or the files they came in.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from service.ingest.fhir_imaging import read_exam, read_study_exam
+from service.ingest.fhir_intake import Intake
+from service.ingest.fhir_people import People
+from service.ingest.fhir_report import Assembled, is_laboratory, read_lab_report, read_single, report_head
+from service.ingest.fhir_shapes import DiagnosticReport, ImagingStudy, Observation, references
+from service.ingest.fhir_store import Shelf
+from service.ingest.fhir_studies import Study, StudyFinder, is_imaging, is_there, study_key, study_links
+from service.ingest.fhir_values import Context, status_of
+from service.ingest.fhir_view import Newest, View
+from service.ingest.port import Batch, IndexedReport, Rejection
+
+
+@dataclass(slots=True)
+class Assembly:
+    """One batch's reports in the making. `parts` are the targets of every root assembled so far."""
+
+    batch: Batch
+    intake: Intake
+    context: Context
+    shelf: Shelf = field(init=False)
+    people: People = field(init=False)
+    studies: StudyFinder = field(init=False)
+    parts: dict[str, set[str]] = field(default_factory=dict)
+    made: dict[str, Assembled] = field(default_factory=dict)
+    _by_target: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def __post_init__(self) -> None:
+        self.shelf = Shelf(self.batch, self.intake.changed)
+        self.people = People(self.batch, self.shelf, self.intake, self.context)
+        self.studies = StudyFinder(self.made_from, self.shelf.series)
+
+    def made_from(self, target: str) -> set[str]:
+        """What is made from `target`: as stored, but for what was assembled again in this batch."""
+        stored = self.shelf.made_from(target)
+        return {root for root in stored if root not in self.parts} | self._by_target[target]
+
+    def note_parts(self, root: str, targets: set[str]) -> None:
+        """Replaces what `root` is made from."""
+        for target in self.parts.get(root, ()):
+            self._by_target[target].discard(root)
+        self.parts[root] = targets
+        for target in targets:
+            self._by_target[target].add(root)
+
+    def run(self, pixels: dict[str, set[str]]) -> None:
+        """Assembles and indexes what the batch touches. `pixels`: the studies of new DICOM instances (`study/…`),
+        each with the names by which it is found."""
+        if not self.intake.changed and not pixels:
+            return
+        self.people.store()
+        studies = set(pixels)
+        for key, links in pixels.items():
+            self.note_parts(key.replace("study/", "pixels/", 1), {key, *links})
+        for at in self.intake.of_type("ImagingStudy"):
+            studies |= self._note_study(at)
+        links = {link for key in studies for link in (key, *pixels.get(key, ()))}
+        touched = self._touched({*self.intake.changed, *links, *self._new_links()})
+        freed, left = self._freed()
+        everything = {*self.intake.changed, *touched, *freed}
+        self._rounds({root for root in everything if root.startswith("DiagnosticReport/")}, self._report)
+        self._singles({root for root in everything if root.startswith("Observation/")})
+        studies |= left | {one for one in everything if one.startswith("study/")}
+        studies |= {one for targets in self.parts.values() for one in targets if one.startswith("study/")}
+        self._rounds(studies, self._study)
+        self._write()
+
+    def _touched(self, changed: set[str]) -> set[str]:
+        return {root for roots in self.batch.find_roots(changed).values() for root in roots}
+
+    def _new_links(self) -> set[str]:
+        return {
+            t for root, targets in self.parts.items() if root.startswith(("ImagingStudy/", "pixels/")) for t in targets
+        }
+
+    def _note_study(self, at: Newest) -> set[str]:
+        """Notes by which names a changed ImagingStudy is found; gives the studies it describes, now and before."""
+        view = View(self.shelf.find)
+        keys = set()
+        now = at.resource
+        self.note_parts(at.ref, study_links(view, at, now) if isinstance(now, ImagingStudy) else set())
+        before = self._before(at.ref)
+        for one in (now, before.resource if before else None):
+            if isinstance(one, ImagingStudy):
+                keys.add(study_key(at.ref, one))
+        return keys
+
+    def _before(self, ref: str) -> Newest | None:
+        stored = self.intake.before.get(ref)
+        return self.shelf.read(stored) if stored else None
+
+    def _freed(self) -> tuple[set[str], set[str]]:
+        """Observations and studies that older versions of changed resources used: they may stand alone now."""
+        observations: set[str] = set()
+        studies: set[str] = set()
+        for ref in self.intake.before:
+            if ref.startswith(("DiagnosticReport/", "Observation/")) and (before := self._before(ref)):
+                view = View(self.shelf.find)
+                old = before.resource
+                if isinstance(old, Observation):
+                    observations |= {
+                        key for one in old.hasMember or () if (key := view.key(before, one, "Observation"))
+                    }
+                elif isinstance(old, DiagnosticReport):
+                    given = references(old.result)
+                    observations |= {key for one in given if (key := view.key(before, one, "Observation"))}
+                    if is_imaging(old, self.context):
+                        studies |= self._studies_before(view, before, old)
+        return observations, studies
+
+    def _studies_before(self, view: View, before: Newest, old: DiagnosticReport) -> set[str]:
+        found: set[str] = set()
+        for _ in range(3):  # study, its links, its series: each step may need the one before fetched
+            found = {one.key for one in self.studies.of_report(view, before, old, lambda _: True)}
+            if not self.shelf.fetch():
+                break
+        return found
+
+    def _rounds(self, roots: set[str], assemble: Callable[[str], None]) -> None:
+        """Assembles `roots`, and again those that asked for something that is stored elsewhere."""
+        while roots:
+            for root in sorted(roots):
+                assemble(root)
+            found = self.shelf.fetch()
+            roots = {root for root in roots if root in found or not found.isdisjoint(self.parts.get(root, ()))}
+
+    # -- the three kinds of roots ---------------------------------------------------------------------------------
+
+    def _report(self, root: str) -> None:
+        view = View(self.shelf.find)
+        at = self.shelf.find(root)
+        report = at.resource if at else None
+        self.made.pop(root, None)
+        if at is not None and isinstance(report, DiagnosticReport):
+            subject = self.people.subject(view, at, report.subject)
+            if subject is not None:
+                make = self._imaging if is_imaging(report, self.context) else self._lab
+                self.made[root] = make(view, at, report, subject)
+        self.note_parts(root, view.targets)
+
+    def _lab(self, view: View, at: Newest, report: DiagnosticReport, subject: str) -> Assembled:
+        def same(theirs: str) -> bool:
+            return self.people.agree(view, {subject, theirs})
+
+        return read_lab_report(view, at, report, subject, self.context, same)
+
+    def _imaging(self, view: View, at: Newest, report: DiagnosticReport, subject: str) -> Assembled:
+        head = report_head(view, at, report, self.context)
+        studies = []
+        if status_of(report.status, report).exists:  # the images of a withdrawn report stand on their own
+
+            def agrees(study: Study) -> bool:
+                return self.people.agree(view, {subject, *study.subjects(view)})
+
+            studies = self.studies.of_report(view, at, report, agrees)
+        named = {one for study in studies for one in study.subjects(view)}
+        conflict = not self.people.agree(view, {subject, *named})
+        return Assembled(subject, [read_exam(view, at, report, head, studies, conflict, self.context)])
+
+    def _singles(self, roots: set[str]) -> None:
+        """Laboratory Observations that nothing uses: panels first, since they use others."""
+        for root in roots:
+            self.shelf.find(root)
+        self.shelf.fetch()
+        self._rounds({root for root in roots if self._members(root)}, self._single)
+        self._rounds({root for root in roots if root not in self.parts}, self._single)
+
+    def _members(self, root: str) -> bool:
+        at = self.shelf.find(root)
+        return at is not None and isinstance(at.resource, Observation) and bool(at.resource.hasMember)
+
+    def _single(self, root: str) -> None:
+        view = View(self.shelf.find)
+        at = self.shelf.find(root)
+        observation = at.resource if at else None
+        self.made.pop(root, None)
+        if at is not None and isinstance(observation, Observation) and self._stands_alone(root, observation):
+            subject = self.people.subject(view, at, observation.subject)
+            if subject is None:
+                self.context.notes["observation-without-patient"] += 1
+            else:
+                self.made[root] = read_single(view, at, observation, subject, self.context)
+        self.note_parts(root, view.targets)
+
+    def _stands_alone(self, root: str, observation: Observation) -> bool:
+        users = (one for one in self.made_from(root) if one != root)
+        used = any(one.startswith(("DiagnosticReport/", "Observation/")) for one in users)
+        return not used and is_laboratory(observation, self.context)
+
+    def _study(self, root: str) -> None:
+        view = View(self.shelf.find)
+        study = self.studies.gather(view, root)
+        self.made.pop(root, None)
+        used = any(one.startswith("DiagnosticReport/") for one in self.made_from(root))
+        subjects = study.subjects(view)
+        if is_there(study) and subjects and not used:
+            subject = min(subjects)  # "Patient/…" comes before "mr|…"
+            for at, one in study.described:
+                self.people.subject(view, at, one.subject or one.patient)
+            exam = read_study_exam(view, study, not self.people.agree(view, subjects), self.context)
+            self.made[root] = Assembled(subject, [exam])
+        self.note_parts(root, view.targets)
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        self.people.store_told()
+        roots = [one for one in self.parts if one.startswith(("DiagnosticReport/", "Observation/", "study/"))]
+        used = self._stored_before(
+            {one for root in self.made for one in self.parts[root] if one.startswith("Observation/")}
+        )
+        retired = {root for root in roots if root not in self.made} | {one for one in used if one not in self.made}
+        self.batch.put_parts(self.parts)
+        reports = [one for root in self.made for one in self._indexed(root)]
+        if reports or retired:
+            counts = self.batch.index_reports(reports, retired)
+            self.intake.counts.reports.update(
+                new=counts.new, updated=counts.updated, unchanged=counts.unchanged, retired=counts.retired
+            )
+        self._refuse_strangers()
+
+    def _stored_before(self, refs: Iterable[str]) -> set[str]:
+        """Those of `refs` that an earlier batch may have indexed as reports of their own."""
+        new = self.intake.changed.keys() - self.intake.before.keys()
+        return {ref for ref in refs if ref not in new and self.shelf.find(ref) is not None}
+
+    def _indexed(self, root: str) -> Iterable[IndexedReport]:
+        assembled = self.made[root]
+        for content in assembled.reports:
+            at = self.shelf.find(content.head.ref)
+            yield IndexedReport(root, assembled.patient_key, content, at.stored if at else None)
+
+    def _refuse_strangers(self) -> None:
+        refused = []
+        for root, assembled in self.made.items():
+            for stranger in assembled.strangers:
+                stored = stranger.observation.stored
+                if stored is not None:
+                    place = f"{stranger.observation.ref}.subject in {root}"[:300]
+                    reason = "the result names another patient than the report that uses it; it is not shown"
+                    refused.append(Rejection(stored.document_id, place, "subject-differs", reason))
+                    self.intake.refuse_late(stranger.observation.ref, "subject-differs")
+        if refused:
+            self.batch.reject(refused)

@@ -1,0 +1,166 @@
+"""From documents to the newest version of each resource: what is new, updated, unchanged, ignored or rejected.
+
+Versions are ordered by the source's own times, then by state, then by arrival (contract, section 3), so a late older
+version never replaces a newer one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import cast
+
+import msgspec
+
+from service.domain.report import Status
+from service.ingest.counts import LoadCounts
+from service.ingest.fhir_document import FhirDocument, Located
+from service.ingest.fhir_shapes import Consent, DiagnosticReport, ImagingStudy, Observation, Patient, Resource
+from service.ingest.fhir_values import Context, status_of, version_of
+from service.ingest.fhir_view import DECODERS, Newest
+from service.ingest.port import Batch, Rejection, StoredResource
+from service.ingest.references import target_of
+from service.ingest.strict_json import BadJson, refuse
+
+_DELETED = hashlib.sha256(b"deleted").digest()
+
+
+@dataclass(slots=True)
+class Draft:
+    """One version of one resource as it came, not yet compared with what is known."""
+
+    located: Located
+    resource: Resource | None
+    stored: StoredResource
+
+
+@dataclass(slots=True)
+class Intake:
+    """What one batch brings: drafts in order of arrival, then `changed`, the versions that are now the newest."""
+
+    context: Context
+    counts: LoadCounts
+    drafts: list[Draft] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    changed: dict[str, Newest] = field(default_factory=dict)
+    before: dict[str, StoredResource] = field(default_factory=dict)
+    outcomes: dict[str, str] = field(default_factory=dict)
+
+    def take(self, document_id: int, document: FhirDocument) -> None:
+        """Takes a document's resources; what cannot be used is rejected with its place, its neighbours stay."""
+        for problem in document.problems:
+            self.reject(document_id, problem.type, problem.place, problem.code, problem.reason)
+        for ignored in document.ignored:
+            self.counts.add(ignored.type, "ignored", ignored.reason)
+        for located in document.resources:
+            try:
+                self.drafts.append(self._draft(document_id, located))
+            except BadJson as error:
+                self.reject(document_id, located.type, located.place + error.place, error.code, error.reason)
+
+    def reject(self, document_id: int, kind: str, place: str, code: str, reason: str) -> None:
+        """Counts and keeps a rejection."""
+        self.counts.add(kind, "rejected", code)
+        self.rejections.append(Rejection(document_id, place[:300], code, reason))
+
+    def _draft(self, document_id: int, located: Located) -> Draft:
+        raw = located.raw
+        if raw is None:
+            at = self.context.when(located.deleted_at)
+            stored = StoredResource(
+                located.ref, _DELETED, at.start if at else None, Status.CANCELLED.rank, document_id, located.start, 0
+            )
+            return Draft(located, None, stored)
+        try:
+            resource = DECODERS[located.type].decode(raw)
+        except (msgspec.DecodeError, RecursionError) as error:
+            refuse(error)
+        check_required(resource, located)
+        version = version_of(resource, getattr(resource, "issued", None), self.context)
+        stored = StoredResource(
+            located.ref,
+            hashlib.sha256(raw).digest(),
+            version.start if version else None,
+            rank_of(resource),
+            document_id,
+            located.start,
+            located.length,
+        )
+        return Draft(located, resource, stored)
+
+    def settle(self, batch: Batch) -> None:
+        """Compares all drafts with what is known and stores those that are newer."""
+        known = batch.find_resources({one.stored.ref for one in self.drafts}) if self.drafts else {}
+        current = dict(known)
+        for draft in self.drafts:
+            stored = draft.stored
+            old = current.get(stored.ref)
+            if old is not None and old.sha256 == stored.sha256:
+                self.counts.add(draft.located.type, "unchanged")
+            elif old is not None and not is_newer(stored, old):
+                self.counts.add(draft.located.type, "unchanged", "older-version")
+            else:
+                outcome = self.outcomes[stored.ref] = "new" if old is None else "updated"
+                self.counts.add(draft.located.type, outcome)
+                current[stored.ref] = stored
+                self.changed[stored.ref] = Newest(stored.ref, draft.resource, draft.located.links, stored)
+                if stored.ref in known:
+                    self.before[stored.ref] = known[stored.ref]
+        if self.changed:
+            batch.put_resources(cast(StoredResource, one.stored) for one in self.changed.values())
+        if self.rejections:
+            batch.reject(self.rejections)
+
+    def refuse_late(self, ref: str, code: str) -> None:
+        """Counts a resource of this batch as rejected after all; one of an earlier batch was counted then."""
+        kind = ref.partition("/")[0]
+        if outcome := self.outcomes.pop(ref, None):
+            self.counts.outcomes[kind, outcome] -= 1
+            self.counts.add(kind, "rejected", code)
+
+    def of_type(self, *kinds: str) -> Iterable[Newest]:
+        """The changed resources of these types."""
+        prefixes = tuple(f"{kind}/" for kind in kinds)
+        return [one for ref, one in self.changed.items() if ref.startswith(prefixes)]
+
+
+def is_newer(new: StoredResource, old: StoredResource) -> bool:
+    """Whether `new`, which arrived later, replaces `old`."""
+    if new.version_at is not None and old.version_at is not None and new.version_at != old.version_at:
+        return new.version_at > old.version_at
+    return new.rank >= old.rank
+
+
+def rank_of(resource: Resource) -> int:
+    """Which of two versions of equal time is later; resources without such a state are all alike."""
+    if isinstance(resource, (DiagnosticReport, Observation)):
+        return status_of(resource.status, resource).rank
+    if isinstance(resource, (ImagingStudy, Consent)):
+        return Status.CANCELLED.rank if resource.status in ("cancelled", "entered-in-error", "inactive") else 0
+    return 0
+
+
+def check_required(resource: Resource, located: Located) -> None:
+    """Raises BadJson where an element is absent without which nothing can be done with the resource."""
+    if isinstance(resource, DiagnosticReport):
+        _check_subject(resource.subject is not None, target_of(resource.subject, "Patient", located.links), resource)
+    elif isinstance(resource, Observation):
+        if resource.code is None and not resource.component and status_of(resource.status, resource).exists:
+            raise BadJson("no-code", "an Observation without code says nothing; expected Observation.code", ".code")
+    elif isinstance(resource, Consent):
+        given = resource.patient or resource.subject
+        if target_of(given, "Patient", located.links) is None:
+            raise BadJson("no-subject", "the patient is not said; expected Consent.patient as Patient/id", ".patient")
+    elif isinstance(resource, Patient) and resource.birthDate is not None and len(resource.birthDate) > 40:
+        raise BadJson("wrong-type", "expected a date of at most 10 characters", ".birthDate")
+
+
+def _check_subject(present: bool, target: str | None, report: DiagnosticReport) -> None:
+    if target is None:
+        if status_of(report.status, report).exists:  # a withdrawal counts even when it says nothing else
+            what = "names nobody" if present else "is absent"
+            raise BadJson("no-subject", f"subject {what}; expected subject.reference as Patient/id", ".subject")
+    elif not target.startswith(("Patient/", "#", "identifier|")):
+        kind = target.partition("/")[0][:40]
+        raise BadJson("subject-not-a-patient", f"subject is a {kind}; only a Patient's can be reused", ".subject")

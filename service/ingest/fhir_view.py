@@ -1,0 +1,89 @@
+"""The newest resources as a report's assembly sees them, following references and remembering what was asked for.
+
+Every target asked for is remembered, found or not: when it arrives or changes, the report is assembled again. That is
+why neither the order of files nor how they are cut changes what is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+
+from service.ingest.fhir_shapes import SHAPES, Reference, Resource
+from service.ingest.port import StoredResource
+from service.ingest.references import target_of
+
+R = TypeVar("R", bound=Resource)
+
+DECODERS: dict[str, msgspec.json.Decoder[Resource]] = {
+    name: msgspec.json.Decoder(shape) for name, shape in SHAPES.items()
+}
+
+
+@dataclass(slots=True)
+class Newest:
+    """The newest version of a resource. `resource` is None when it was deleted. `links` maps the fullUrls of its
+    document to refs. `holder` is the resource that contains it, if any."""
+
+    ref: str
+    resource: Resource | None
+    links: Mapping[str, str]
+    stored: StoredResource | None = None
+    holder: Newest | None = None
+
+
+Find = Callable[[str], Newest | None]
+
+
+@dataclass(slots=True)
+class View:
+    """Follows references from one root. `targets` are the refs asked for so far."""
+
+    find: Find
+    targets: set[str] = field(default_factory=set)
+
+    def key(self, owner: Newest, reference: Reference | None, kind: str) -> str | None:
+        """What the reference of `owner` points to; a contained resource is named by its holder's ref."""
+        target = target_of(reference, kind, owner.links)
+        if target is not None and target.startswith("#"):
+            return (owner.holder or owner).ref + target
+        return target
+
+    def follow(self, owner: Newest, reference: Reference | None, shape: type[R]) -> tuple[Newest, R] | None:
+        """The resource of type `shape` that the reference points to; None when it is not known (yet), deleted, or of
+        another type."""
+        target = self.key(owner, reference, shape.__name__)
+        if target is None or target.startswith("identifier|"):
+            return None
+        if "#" in target:
+            found = contained(owner.holder or owner, target.partition("#")[2])
+        else:
+            self.targets.add(target)
+            found = self.find(target)
+        if found is None or not isinstance(found.resource, shape):
+            return None
+        return found, found.resource
+
+
+class _Head(msgspec.Struct):
+    resourceType: str | None = None  # noqa: N815
+    id: str | None = None
+
+
+_head = msgspec.json.Decoder(_Head).decode
+
+
+def contained(holder: Newest, local_id: str) -> Newest | None:
+    """The resource of that id that `holder` contains; None when there is none that can be read."""
+    for raw in (holder.resource.contained or ()) if holder.resource else ():
+        try:
+            head = _head(raw)
+            if (head.id or "").removeprefix("#") == local_id and head.resourceType in DECODERS:
+                resource = DECODERS[head.resourceType].decode(raw)
+                return Newest(f"{holder.ref}#{local_id}", resource, holder.links, holder.stored, holder)
+        except msgspec.DecodeError:
+            continue
+    return None

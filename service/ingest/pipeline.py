@@ -1,0 +1,194 @@
+"""Loading: from files to indexed reports, in batches that each commit as one.
+
+Bytes are kept first and whole; what is made of them is derived. Loading the same again changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.domain.catalogue import Catalogue
+from service.domain.network import Network
+from service.ingest.counts import LoadCounts
+from service.ingest.dicom import UnreadableDicom, read_dicom
+from service.ingest.dicom_intake import DicomIntake
+from service.ingest.fhir_assembly import Assembly
+from service.ingest.fhir_document import read_json, read_lines
+from service.ingest.fhir_intake import Intake
+from service.ingest.fhir_values import Context
+from service.ingest.files import MAX_FILE, FoundFile, SkippedFile, chunks_of_lines, read_head, sniff, walk
+from service.ingest.port import Batch, IngestStore, StoredRejection
+
+_BATCH_BYTES = 8 * 1024 * 1024
+_BATCH_DOCUMENTS = 500
+_KEPT_OF_UNKNOWN = 64 * 1024
+
+_NOT_READ = {
+    "hl7v2": ("format-not-read", "HL7 v2 messages are not read by this release; send the reports as FHIR R4 or DICOM"),
+    "cda": ("format-not-read", "CDA documents are not read by this release; send the reports as FHIR R4 or DICOM"),
+    "empty": ("empty", "the file holds nothing"),
+    "unknown": ("unknown-format", "neither JSON nor DICOM; expected FHIR R4 JSON or NDJSON, or a DICOM file"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Bytes to be kept as one document. `format` is json, ndjson, dicom, or why it is not read."""
+
+    format: str
+    name: str
+    body: bytes
+    first_line: int = 1
+    path: Path | None = None  # a DICOM file is read from here, its pixels left alone; `body` then is its beginning
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a load is, in bytes of `total`; `name` is the file just done."""
+
+    done: int
+    total: int
+    name: str
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Loads documents of one institution."""
+
+    store: IngestStore
+    institution: str
+    catalogue: Catalogue
+    network: Network
+
+    def load(self, documents: Sequence[Document]) -> LoadCounts:
+        """Loads documents as one batch: all of it is kept and indexed, or, when this raises, nothing."""
+        with self.store.batch(self.institution) as batch:
+            return self._load(batch, documents)
+
+    def _load(self, batch: Batch, documents: Sequence[Document]) -> LoadCounts:
+        counts = LoadCounts(documents=len(documents))
+        context = Context(self.institution, self.catalogue, self.network, counts.notes)
+        intake = Intake(context, counts)
+        dicom = DicomIntake(context, intake)
+        for document in documents:
+            self._take(batch, intake, dicom, document)
+        intake.settle(batch)
+        Assembly(batch, intake, context).run(dicom.settle(batch))
+        return counts
+
+    def _take(self, batch: Batch, intake: Intake, dicom: DicomIntake, document: Document) -> None:
+        if document.format == "dicom":
+            try:
+                instance = read_dicom(document.path or document.body, self.network.zone)
+            except UnreadableDicom as error:
+                kept = batch.add_document("application/dicom", document.name, document.body[:_KEPT_OF_UNKNOWN])
+                intake.reject(kept, "dicom", "file", error.reason_code, error.message)
+            else:
+                dicom.take(batch.add_document("application/dicom", document.name, instance.header_bytes), instance)
+        elif document.format in ("json", "ndjson"):
+            media = "application/fhir+json" if document.format == "json" else "application/fhir+ndjson"
+            name = document.name + (f"#L{document.first_line}" if document.first_line > 1 else "")
+            found = (
+                read_json(document.body)
+                if document.format == "json"
+                else read_lines(document.body, document.first_line)
+            )
+            intake.take(batch.add_document(media, name, document.body), found)
+        else:
+            code, reason = _NOT_READ.get(document.format) or document.format.split("|", 1)
+            kept = batch.add_document("application/octet-stream", document.name, document.body)
+            intake.reject(kept, "-", "file", code, reason)
+
+    def load_paths(
+        self, paths: Collection[Path], on_progress: OnProgress | None = None, max_file: int = MAX_FILE
+    ) -> LoadCounts:
+        """Loads files and folders; every file is counted, none stops the others."""
+        counts = LoadCounts()
+        found: list[FoundFile] = []
+        for one in walk(paths):
+            if isinstance(one, FoundFile):
+                found.append(one)
+            else:
+                counts.add("file", "rejected" if one.reason != "hidden" else "ignored", one.reason)
+        total, done = sum(one.size for one in found), 0
+        for group in _batches(found, max_file):
+            documents = [one for _, made in group for one in made if isinstance(one, Document)]
+            for _, made in group:
+                for skipped in (one for one in made if isinstance(one, SkippedFile)):
+                    counts.add("file", "rejected", skipped.reason)
+            counts.merge(self.load(documents))
+            for file, _ in group:
+                done += file.size
+                counts.files += 1
+                if on_progress:
+                    on_progress(Progress(done, total, file.name))
+        return counts
+
+    def retry(self, ids: Collection[int] | None = None) -> LoadCounts:
+        """Runs the documents of waiting rejections again, all or those of `ids`; what is refused again waits again.
+
+        Raises KeyError with the ids that do not wait."""
+        with self.store.batch(self.institution) as batch:
+            waiting = batch.waiting_rejections()
+            if unknown := set(ids or ()) - {one.id for one in waiting}:
+                raise KeyError(*sorted(unknown))
+            chosen = {one.document_id for one in waiting if ids is None or one.id in ids}
+            again = {one.document_id: one for one in waiting if one.document_id in chosen}
+            batch.resolve_rejections([one.id for one in waiting if one.document_id in chosen])
+            documents = [_document_of(one, batch.read_document(key)) for key, one in sorted(again.items())]
+            return self._load(batch, documents)
+
+
+def _document_of(one: StoredRejection, body: bytes) -> Document:
+    line = re.search(r"#L(\d+)$", one.name)
+    if one.media == "application/fhir+ndjson":
+        name = one.name[: line.start()] if line else one.name
+        return Document("ndjson", name, body, int(line[1]) if line else 1)
+    return Document(sniff(body) if one.media != "application/dicom" else "dicom", one.name, body)
+
+
+Group = list[tuple[FoundFile, list[Document | SkippedFile]]]
+
+
+def _batches(files: Iterable[FoundFile], max_file: int) -> Iterator[Group]:
+    group: Group = []
+    size = number = 0
+    for file in files:
+        made = list(_documents(file, max_file))
+        group.append((file, made))
+        size += sum(len(one.body) for one in made if isinstance(one, Document))
+        number += len(made)
+        if size >= _BATCH_BYTES or number >= _BATCH_DOCUMENTS:
+            yield group
+            group, size, number = [], 0, 0
+    if group:
+        yield group
+
+
+def _documents(file: FoundFile, max_file: int) -> Iterator[Document | SkippedFile]:
+    """A file as documents. One that cannot be read or is too large is kept with its beginning only, and refused."""
+    try:
+        head = read_head(file.path)
+        kind = sniff(head)
+        if file.size > max_file and kind != "dicom":
+            reason = f"too-large|{file.size} bytes; at most {max_file} are read: split the file, or raise the limit"
+            yield Document(reason, file.name, head[:_KEPT_OF_UNKNOWN])
+            return
+        if kind == "dicom":
+            yield Document(kind, file.name, head, path=file.path)
+            return
+        body = file.path.read_bytes()
+    except OSError:
+        yield SkippedFile(file.name, "unreadable")
+        return
+    if kind == "ndjson":
+        for line, piece in chunks_of_lines(body):
+            yield Document("ndjson", file.name, piece, line)
+    else:
+        yield Document(kind, file.name, body)
