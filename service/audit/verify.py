@@ -97,6 +97,23 @@ def save_checkpoint(path: Path, keys: KeyRing, entries: int, head: bytes, at: st
     draft.replace(path)
 
 
+def advance_checkpoint(conn: Connection, keys: KeyRing, path: Path, at: str) -> bool:
+    """Moves the checkpoint to where the log ends now; False, and the old one stays, where the log does not contain
+    what the old one says: then only a person may decide."""
+    head = conn.execute(select(audit_head)).mappings().one_or_none()
+    if head is None or not hmac.compare_digest(bytes(head["mac"]), head_mac(keys, head["seq"], bytes(head["hash"]))):
+        return False
+    marked = _read_checkpoint(path, keys) if path.exists() else None
+    if isinstance(marked, str):
+        return False
+    if marked is not None and marked[0] > 0:
+        found = conn.execute(select(audit.c.hash).where(audit.c.seq == marked[0])).scalar()
+        if found is None or bytes(found) != marked[1]:
+            return False
+    save_checkpoint(path, keys, head["seq"], bytes(head["hash"]), at)
+    return True
+
+
 def _read_checkpoint(path: Path, keys: KeyRing) -> tuple[int, bytes] | str:
     try:
         body = json.loads(path.read_text("ascii"))

@@ -1,0 +1,93 @@
+"""`testonce doctor`: what is wrong and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import typer
+
+from service.domain.errors import InvalidInput, TestOnceError, Unavailable
+
+
+def doctor() -> None:
+    """Say what is wrong with the configuration, the keys, the database and the reference data."""
+    problems = 0
+    for name, check in _checks():
+        try:
+            typer.echo(f"ok       {name}: {check()}")
+        except TestOnceError as error:
+            problems += 1
+            typer.echo(f"PROBLEM  {name}: {error}")
+            for fault in error.faults if isinstance(error, InvalidInput) else ():
+                typer.echo(f"         {fault.pointer}: {fault.message}")
+    if problems:
+        typer.echo(f"{problems} problem{'s' if problems > 1 else ''}; mend the first one first")
+        raise typer.Exit(1)
+    typer.echo("nothing is wrong")
+
+
+def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
+    """Each check with its name, in the order in which one needs the other; each says what it found or raises."""
+    from service.bootstrap import load_keys, open_parts
+    from service.settings import Settings, load_settings
+
+    known: list[Settings] = []
+
+    def settings() -> str:
+        known.append(load_settings())
+        return f"home {known[0].home}"
+
+    yield "settings", settings
+    if not known:
+        return
+    current = known[0]
+
+    def keys() -> str:
+        load_keys(current)
+        return f"{current.resolved_keys_file}, readable by its owner only"
+
+    yield "keys", keys
+
+    def database() -> str:
+        from service.registry.database import Database
+
+        opened = Database.open(current.resolved_database_url)
+        try:
+            if not opened.is_current():
+                raise Unavailable("the schema is missing or old; run: testonce init")
+            with opened.write():
+                pass
+            return f"{opened.url.get_backend_name()}, reachable, writable, schema up to date"
+        finally:
+            opened.close()
+
+    yield "database", database
+
+    def reference() -> str:
+        parts = open_parts(current)
+        try:
+            policy = parts.reference.current_policy()
+        finally:
+            parts.close()
+        return (
+            f"network {policy.network.name} with {len(policy.network.institutions)} institutions, "
+            f"catalogue {policy.catalogue.version} with {len(policy.catalogue.items)} items"
+        )
+
+    yield "network and catalogue", reference
+
+    def audit() -> str:
+        from service.audit.verify import verify_log
+        from service.registry.database import Database
+
+        opened = Database.open(current.resolved_database_url)
+        try:
+            with opened.snapshot() as conn:
+                verdict = verify_log(conn, load_keys(current), current.checkpoint_file)
+        finally:
+            opened.close()
+        if not verdict.is_intact:
+            raise Unavailable(f"entry {verdict.broken_at} is not intact: {verdict.why}; keep the database as it is")
+        return f"{verdict.entries} entries, intact"
+
+    yield "audit log", audit
