@@ -6,6 +6,7 @@ beside it. Texts come from other hospitals, so they are shown as plain text: no 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -51,6 +52,10 @@ _WORDS = {
 }
 
 _SEVERITY_STYLES = {"block": "red", "review": "yellow", "info": "dim"}
+
+_FEW = 3  # more items than this are not named one by one when it is all of them
+
+_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Answer = Mapping[str, Any]
 
@@ -124,7 +129,7 @@ class _View:
                 text = _plain(" ".join(filter(None, (reported["value"], reported.get("unit")))))
                 return f"{text} ({self._word('reported')})"
             return self._word("seen") if candidate.get("kind") == "imaging" and candidate.get("report") else "—"
-        return _plain(f"{result['value']} {result.get('unit') or ''}".rstrip())
+        return f"{_digits_of(result)} {_unit(result.get('unit'))}".rstrip()
 
     def _table(self, rows: Iterable[list[Text]]) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -134,8 +139,8 @@ class _View:
             table.add_row(*row)
         return table
 
-    def _reasons(self, reasons: Iterable[Answer], indent: int = 3) -> None:
-        """Each reason once; what several items share stands on one line."""
+    def _reasons(self, reasons: Iterable[Answer], indent: int = 3, items: int = 0) -> None:
+        """Each reason once; what several items share stands on one line. `items` is how many there are in all."""
         shared: dict[tuple[str, str, str], list[str]] = {}
         for reason in reasons:
             key = (reason["severity"], reason["text"][self.lang], reason["code"])
@@ -144,7 +149,9 @@ class _View:
                 names.append(self._name(reason["item"]))
         for (severity, text, code), names in shared.items():
             line = Text("· ", _SEVERITY_STYLES.get(severity, ""))
-            if names:
+            if len(names) > _FEW and len(names) == items:
+                line.append(f"全部 {items} 项: " if self.lang == "zh" else f"all {items} items: ")
+            elif names:
                 line.append(("、" if self.lang == "zh" else ", ").join(names) + ": ")
             line.append(_plain(text), _SEVERITY_STYLES.get(severity, "")).append(f"  [{code}]", "dim")
             self._print(line, indent)
@@ -166,7 +173,7 @@ class _View:
             parts = (_plain(candidate.get("institutionName")), self._age(candidate), _plain(candidate.get("mark")))
             head.append("  ".join(filter(None, parts)))
             self._print(head, indent=5)
-            self._reasons(_own(candidate), indent=7)
+            self._reasons(_own(candidate), indent=7, items=len(candidate["results"]))
 
     def _retrieve(self, candidate: Answer) -> None:
         for kind in ("report", "images"):
@@ -218,6 +225,21 @@ def _own(candidate: Answer) -> list[Answer]:
 
 def _key(reason: Answer) -> tuple[str, str | None, str]:
     return reason["code"], reason.get("item"), reason["text"]["en"]
+
+
+def _digits_of(result: Answer) -> str:
+    """The value; with the digits that were reported (6.30) where the number is the same."""
+    value, reported = _plain(result["value"]), _plain((result.get("reported") or {}).get("value"))
+    try:
+        return reported if float(reported) == float(value) else value
+    except ValueError:
+        return value
+
+
+def _unit(unit: object) -> str:
+    """A UCUM unit as it is printed: `10*9/L` is 10⁹/L, `m[IU]/L` is mIU/L, an annotation is left out."""
+    text = re.sub(r"\{[^}]*\}|[\[\]]", "", _plain(unit))
+    return re.sub(r"10\*(\d+)", lambda power: "10" + power[1].translate(_SUPERSCRIPT), text)
 
 
 def _plain(text: object) -> str:

@@ -80,7 +80,7 @@ def line_with(text: str, word: str) -> str:
 
 def test_partial_order_shows_what_to_keep_and_what_to_repeat() -> None:
     text = shown(answer(PARTIAL, amount=15.0, dose=6.5))
-    kept, repeated = line_with(text, "132 g/L"), line_with(text, "96 10*9/L")
+    kept, repeated = line_with(text, "132 g/L"), line_with(text, "96 10⁹/L")
     for word in ("血红蛋白", "115-150", "11 天前", "长河市中心医院", "全国HR", "✔ 可互认"):
         assert word in kept
     assert "血小板计数" in repeated
@@ -88,6 +88,23 @@ def test_partial_order_shows_what_to_keep_and_what_to_repeat() -> None:
     assert "血小板计数: 已超出时限  [outside-window]" in text
     assert "可节省 CNY 15.00" in text
     assert "避免辐射约 6.5 mSv" in text
+
+
+@pytest.mark.parametrize(("value", "reported", "unit", "text"), [
+    (31, "31.0", "pg", "31.0 pg"), (132, "13.2", "g/L", "132 g/L"), (1.1, "1.10", "{INR}", "1.10"),
+    (2.5, "2.5", "m[IU]/L", "2.5 mIU/L"), ("<0.5", "<0.5", "10*12/L", "<0.5 10¹²/L"), ("阴性", "阴性", None, "阴性"),
+])  # fmt: skip
+def test_value_keeps_reported_digits_and_prints_its_unit(value: object, reported: str, unit: str, text: str) -> None:
+    given = result("718-7", value, unit, reported={"value": reported, "unit": unit}, referenceRange="R")
+    line = line_with(shown(answer(order("reusable", reuse=[{"item": "718-7", "decision": "reusable", "candidate": 0}],
+                                        candidates=[candidate(given)]))), "血红蛋白")  # fmt: skip
+    assert f" {text}  R " in line
+
+
+def test_reason_shared_by_all_items_of_a_candidate_names_their_number_only() -> None:
+    many = [result(f"{n}", 1, "g/L", reason("out-of-scope", item=f"{n}")) for n in range(5)]
+    text = shown(answer(order("not-reusable", candidates=[candidate(*many, verdict="not-reusable")])))
+    assert "· 全部 5 项: 已超出时限  [out-of-scope]" in text
 
 
 def test_reason_of_the_order_is_not_repeated_below_its_candidate() -> None:
