@@ -56,7 +56,7 @@ class Assembly:
     def run(self, pixels: dict[str, set[str]]) -> None:
         """Assembles and indexes what the batch touches. `pixels`: the studies of new DICOM instances (`study/…`),
         each with the names by which it is found."""
-        if not self.intake.changed and not pixels:
+        if not (self.intake.changed or self.intake.superseded or pixels):
             return
         self.people.store()
         studies = set(pixels)
@@ -66,8 +66,8 @@ class Assembly:
             studies |= self._note_study(at)
         links = {link for key in studies for link in (key, *pixels.get(key, ()))}
         touched = self._touched({*self.intake.changed, *links, *self._new_links()})
-        freed, left = self._freed()
-        everything = {*self.intake.changed, *touched, *freed}
+        used, left = self._superseded()
+        everything = {*self.intake.changed, *touched, *used}
         self._rounds({root for root in everything if root.startswith("DiagnosticReport/")}, self._report)
         self._singles({root for root in everything if root.startswith("Observation/")})
         studies |= left | {one for one in everything if one.startswith("study/")}
@@ -99,23 +99,24 @@ class Assembly:
         stored = self.intake.before.get(ref)
         return self.shelf.read(stored) if stored else None
 
-    def _freed(self) -> tuple[set[str], set[str]]:
-        """Observations and studies that older versions of changed resources used: they may stand alone now."""
+    def _superseded(self) -> tuple[set[str], set[str]]:
+        """The Observations and studies that other versions of changed resources used.
+
+        Such an Observation never stands alone again: a correction that leaves a result out means to leave it out. It
+        is noted under `was/…`, also for late older versions, so that the order of arrival does not matter. A study
+        may stand alone: it then asks for its report."""
         observations: set[str] = set()
         studies: set[str] = set()
-        for ref in self.intake.before:
-            if ref.startswith(("DiagnosticReport/", "Observation/")) and (before := self._before(ref)):
-                view = View(self.shelf.find)
-                old = before.resource
-                if isinstance(old, Observation):
-                    observations |= {
-                        key for one in old.hasMember or () if (key := view.key(before, one, "Observation"))
-                    }
-                elif isinstance(old, DiagnosticReport):
-                    given = references(old.result)
-                    observations |= {key for one in given if (key := view.key(before, one, "Observation"))}
-                    if is_imaging(old, self.context):
-                        studies |= self._studies_before(view, before, old)
+        stored = [self.shelf.read(one) for one in self.intake.before.values()]
+        for at in (*stored, *self.intake.superseded):
+            view = View(self.shelf.find)
+            used = result_keys(view, at)
+            if used:
+                sha = at.stored.sha256.hex()[:16] if at.stored else ""
+                self.note_parts(f"was/{sha}/{at.ref}"[:200], used)
+                observations |= used
+            if isinstance(at.resource, DiagnosticReport) and is_imaging(at.resource, self.context):
+                studies |= self._studies_before(view, at, at.resource)
         return observations, studies
 
     def _studies_before(self, view: View, before: Newest, old: DiagnosticReport) -> set[str]:
@@ -142,6 +143,7 @@ class Assembly:
         report = at.resource if at else None
         self.made.pop(root, None)
         if at is not None and isinstance(report, DiagnosticReport):
+            view.targets |= result_keys(view, at)  # even of a withdrawn report: its results do not stand alone
             subject = self.people.subject(view, at, report.subject)
             if subject is not None:
                 make = self._imaging if is_imaging(report, self.context) else self._lab
@@ -194,7 +196,7 @@ class Assembly:
 
     def _stands_alone(self, root: str, observation: Observation) -> bool:
         users = (one for one in self.made_from(root) if one != root)
-        used = any(one.startswith(("DiagnosticReport/", "Observation/")) for one in users)
+        used = any(one.startswith(("DiagnosticReport/", "Observation/", "was/")) for one in users)
         return not used and is_laboratory(observation, self.context)
 
     def _study(self, root: str) -> None:
@@ -252,3 +254,14 @@ class Assembly:
                     self.intake.refuse_late(stranger.observation.ref, "subject-differs")
         if refused:
             self.batch.reject(refused)
+
+
+def result_keys(view: View, at: Newest) -> set[str]:
+    """The Observations that a report names as results, or a panel as members."""
+    given = at.resource
+    if isinstance(given, DiagnosticReport):
+        named = references(given.result)
+    else:
+        named = (given.hasMember or []) if isinstance(given, Observation) else []
+    keys = {view.key(at, one, "Observation") for one in named}
+    return {key for key in keys if key and key.startswith("Observation/") and key != at.ref}

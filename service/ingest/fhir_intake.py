@@ -45,6 +45,7 @@ class Intake:
     rejections: list[Rejection] = field(default_factory=list)
     changed: dict[str, Newest] = field(default_factory=dict)
     before: dict[str, StoredResource] = field(default_factory=dict)
+    superseded: list[Newest] = field(default_factory=list)  # versions of this batch that are not the newest
     outcomes: dict[str, str] = field(default_factory=dict)
 
     def take(self, document_id: int, document: FhirDocument) -> None:
@@ -100,10 +101,13 @@ class Intake:
                 self.counts.add(draft.located.type, "unchanged")
             elif old is not None and not is_newer(stored, old):
                 self.counts.add(draft.located.type, "unchanged", "older-version")
+                self.superseded.append(Newest(stored.ref, draft.resource, draft.located.links, stored))
             else:
                 outcome = self.outcomes[stored.ref] = "new" if old is None else "updated"
                 self.counts.add(draft.located.type, outcome)
                 current[stored.ref] = stored
+                if stored.ref in self.changed:
+                    self.superseded.append(self.changed[stored.ref])
                 self.changed[stored.ref] = Newest(stored.ref, draft.resource, draft.located.links, stored)
                 if stored.ref in known:
                     self.before[stored.ref] = known[stored.ref]
