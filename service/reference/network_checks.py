@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from service.domain.catalogue import Catalogue, Item
 from service.domain.network import Breadth, Institution, Network, WindowOverride
 from service.domain.times import Duration
-from service.reference.toml_rows import Row
+from service.reference.toml_rows import Row, show
 
 _Keys = Callable[[Row], Iterable[tuple[Hashable, Hashable]]]
 
@@ -58,7 +58,28 @@ def _agree(rows: Sequence[Row], key: str, keys: _Keys) -> None:
             except TypeError:  # a list where a text belongs; noted already
                 continue
             if before != said:
-                row.fault(key, f"contradicts {row.table}[{other.number}], which says {before!s}; keep one of the two")
+                row.fault(
+                    key, f"contradicts {row.table}[{other.number}], which says {show(before)}; keep one of the two"
+                )
+                break
+
+
+def check_methods(rows: Sequence[Row], catalogue: Catalogue) -> None:
+    """Notes an item that two panels of one institution give different platforms, without a row of its own.
+
+    Whichever were taken, "same platform" could be wrong, and values that do not compare would be offered.
+    """
+    own = {(row.values["institution"], name) for row in rows for name in row.values["items"]}
+    first: dict[tuple[str, str], tuple[str, Row]] = {}
+    for row in rows:
+        institution, method = row.values["institution"], row.values["method"]
+        panels = [name for name in row.values["items"] if name in catalogue.panels]
+        for item in _expand(panels, catalogue):
+            before, other = first.setdefault((institution, item.id), (method, row))
+            if before != method and (institution, item.id) not in own:
+                row.fault(
+                    "method", f"{item.id} is also in a panel of method[{other.number}] ({before}); name it itself"
+                )
                 break
 
 

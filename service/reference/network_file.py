@@ -23,7 +23,7 @@ from service.domain.network import (
     Scope,
     WindowOverride,
 )
-from service.reference.network_checks import check_repetition, check_tightening
+from service.reference.network_checks import check_methods, check_repetition, check_tightening
 from service.reference.network_names import NetworkNames
 from service.reference.toml_rows import Row, TomlFile, suggest
 
@@ -70,7 +70,8 @@ def read_network(text: str, catalogue: Catalogue, file_name: str = "network.toml
     )
     check_repetition(rows)
     file.raise_faults()
-    check_tightening(rows["window"], network, catalogue)  # asks the network itself, so that must be whole
+    check_methods(rows["method"], catalogue)  # these two ask what was read, so that must be whole
+    check_tightening(rows["window"], network, catalogue)
     file.raise_faults()
     return network
 

@@ -122,7 +122,7 @@ class Row:
 
     def fault(self, key: str, message: str) -> None:
         """Notes a mistake at `key`, with the value that stands there."""
-        shown = f"{_show(self.values[key])}: " if key in self.values else ""
+        shown = f"{show(self.values[key])}: " if key in self.values else ""
         self.file.add(self.file.place_of(self.table, self.number, key), shown + message)
 
     def check_keys(self, known: Sequence[str], required: Iterable[str]) -> None:
@@ -228,7 +228,8 @@ def _key_of(line: str) -> str:
     return line.partition("=")[0].strip().strip("\"'") if "=" in line else ""
 
 
-def _show(value: object) -> str:
+def show(value: object) -> str:
+    """A value as TOML writes it, shortened."""
     if isinstance(value, bool):
         return str(value).lower()
     text = str(value) if isinstance(value, Decimal | date) else repr(value)
