@@ -30,7 +30,7 @@ install: .venv/.installed  ## .venv with everything, from the lock; .venv/bin/te
 	@touch $@
 
 demo: install  ## a small region, loaded and asked; then it serves
-	@$(BIN)/python -m fixtures.demo $(DEMOFLAGS)
+	@PYTHONUTF8=1 $(BIN)/python -m fixtures.demo $(DEMOFLAGS)
 
 test: install  ## every test, the fast ones first
 	@$(BIN)/python -m pytest $(TESTFLAGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -53,7 +54,9 @@ def match(
             typer.echo(answer.decode())
         else:
             catalogue = parts.reference.current_policy().catalogue
-            render_decision(msgspec.json.decode(answer), language, Console(), catalogue)
+            # rich takes 80 columns where there is no terminal; a file or a pager need not be so narrow
+            width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 130
+            render_decision(msgspec.json.decode(answer), language, Console(width=width), catalogue)
     finally:
         parts.close()
 
