@@ -32,6 +32,17 @@ def test_every_package_and_module_says_what_it_is_for() -> None:
     assert silent == []
 
 
+def test_nothing_is_left_for_later() -> None:
+    pattern = re.compile(r"\b(?:TODO|FIXME|XXX|HACK|NotImplementedError)\b")
+    left = [
+        path.relative_to(ROOT).as_posix()
+        for folder in ("service", "adapters", "fixtures")
+        for path in (ROOT / folder).rglob("*.py")
+        if pattern.search(path.read_text("utf-8"))
+    ]
+    assert left == []
+
+
 @pytest.mark.parametrize("name", ["dev.txt", "run.txt"])
 def test_lock_has_hashes_and_no_address(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text("utf-8")
