@@ -165,6 +165,7 @@ class Assembly:
                 return self.people.agree(view, {subject, *study.subjects(view)})
 
             studies = self.studies.of_report(view, at, report, agrees)
+        view.targets |= {_reported(study.key) for study in studies}
         named = {one for study in studies for one in study.subjects(view)}
         conflict = not self.people.agree(view, {subject, *named})
         return Assembled(subject, [read_exam(view, at, report, head, studies, conflict, self.context)])
@@ -203,7 +204,8 @@ class Assembly:
         view = View(self.shelf.find)
         study = self.studies.gather(view, root)
         self.made.pop(root, None)
-        used = any(one.startswith("DiagnosticReport/") for one in self.made_from(root))
+        view.targets.add(_reported(root))
+        used = any(one.startswith("DiagnosticReport/") for one in self.made_from(_reported(root)))
         subjects = study.subjects(view)
         if is_there(study) and subjects and not used:
             subject = min(subjects)  # "Patient/…" comes before "mr|…"
@@ -254,6 +256,11 @@ class Assembly:
                     self.intake.refuse_late(stranger.observation.ref, "subject-differs")
         if refused:
             self.batch.reject(refused)
+
+
+def _reported(study: str) -> str:
+    """The name under which a report says that a study is its own, and not only one it might have been."""
+    return f"reported/{study}"
 
 
 def result_keys(view: View, at: Newest) -> set[str]:

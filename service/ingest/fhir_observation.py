@@ -111,9 +111,9 @@ def read_observation(
     performer = find_institution(view, at, references(observation.performer), context.network)
     parts = [one for one in observation.component or () if one.code is not None]
     members = observation.hasMember or []
-    has_value = measured_of(observation, None).reported is not None
-    if has_value or not (parts or members):
-        yield Performed(_result(observation, at.ref, shared, context), performer)
+    own = _result(observation, at.ref, shared, context)
+    if not own.measured.is_absent or not (parts or members):
+        yield Performed(own, performer)
     for part in parts:
         yield Performed(_result(part, at.ref, shared, context), performer)
     if members and depth < MAX_DEPTH:

@@ -1,0 +1,176 @@
+"""ImagingStudy, DICOM series and imaging reports that belong together are one exam."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.domain.report import Status
+from tests.support.fhir import House, bundle, orders, patient, read, report
+
+UID = "1.2.840.99.1"
+Json = dict[str, Any]
+
+
+def study(id: str = "s1", uid: str | None = UID, **more: Any) -> Json:
+    identifiers = [{"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}] if uid else []
+    identifiers.append({"type": {"coding": [{"code": "ACSN"}]}, "value": "A100"})
+    return {
+        "resourceType": "ImagingStudy",
+        "id": id,
+        "identifier": identifiers,
+        "status": "available",
+        "subject": {"reference": "Patient/p1"},
+        "started": "2026-11-18T10:00:00+08:00",
+        "description": "胸部CT平扫",
+        "endpoint": [{"reference": "Endpoint/e1"}],
+        "series": [series()],
+        **more,
+    }
+
+
+def series(uid: str = "1.2.840.99.1.1", modality: Any = None, **more: Any) -> Json:
+    coded = modality or {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "CT"}
+    site = {"system": "http://snomed.info/sct", "code": "51185008", "display": "Chest"}
+    return {"uid": uid, "modality": coded, "bodySite": site, "numberOfInstances": 40, **more}
+
+
+def imaging_report(**more: Any) -> Json:
+    made = {
+        "code": {"text": "胸部CT平扫"},
+        "category": [{"coding": [{"code": "RAD"}]}],
+        "result": None,
+        "imagingStudy": [{"reference": "ImagingStudy/s1"}],
+        "effectiveDateTime": "2026-11-18T10:00:00+08:00",
+    }
+    return report("x1", **{**made, **more})
+
+
+def endpoint(**more: Any) -> Json:
+    return {"resourceType": "Endpoint", "id": "e1", "status": "active", "address": "https://pacs/1", **more}
+
+
+def test_report_with_its_study_is_one_exam_with_images() -> None:
+    exam = read(bundle(imaging_report(), study(), endpoint(), patient())).exam
+    assert (exam.head.ref, exam.study_uid, exam.accession) == ("DiagnosticReport/x1", UID, "A100")
+    assert [(one.modality, one.region, one.contrast) for one in exam.parts] == [("CT", "CHEST", "without")]
+    assert (exam.images, exam.has_report, exam.series_count, exam.instance_count) == (("https://pacs/1",), True, 1, 40)
+
+
+def test_study_without_report_is_an_exam_that_says_so() -> None:
+    exam = read(bundle(study(), endpoint())).exam
+    assert (exam.has_report, exam.head.number, exam.head.status) == (False, f"study/{UID}", Status.FINAL)
+
+
+def test_parts_that_come_apart_in_any_order_make_the_same_exam() -> None:
+    expected = read(bundle(imaging_report(), study(), endpoint(), patient())).reports
+    for order in orders([imaging_report(), study(), endpoint(), patient()]):
+        house = House()
+        house.load_apart(*order)
+        assert house.reports == expected
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"imagingStudy": [{"identifier": {"system": "urn:dicom:uid", "value": f"urn:oid:{UID}"}}]},
+        {"imagingStudy": None, "study": [{"reference": "ImagingStudy/s1"}]},
+        {"imagingStudy": None, "identifier": [{"value": "A100", "type": {"coding": [{"code": "ACSN"}]}}]},
+        {"imagingStudy": None, "basedOn": [{"reference": "ServiceRequest/9"}]},
+    ],
+)
+def test_report_finds_its_study_by_reference_uid_accession_or_order(link: Json) -> None:
+    parts = [imaging_report(**link), study(basedOn=[{"reference": "ServiceRequest/9"}]), endpoint()]
+    for order in orders(parts):
+        house = House()
+        house.load_apart(*order)
+        assert house.exam.study_uid == UID
+
+
+def test_accession_of_two_studies_links_neither() -> None:
+    by_number = imaging_report(
+        imagingStudy=None, identifier=[{"value": "A100", "type": {"coding": [{"code": "ACSN"}]}}]
+    )
+    for order in orders([by_number, study(), study("s2", "1.2.840.99.2")]):
+        house = House()
+        house.load_apart(*order)
+        assert sorted(house.reports) == ["study/1.2.840.99.1", "study/1.2.840.99.2", "x1"]
+
+
+def test_accession_of_another_patient_s_study_does_not_link() -> None:
+    by_number = imaging_report(
+        imagingStudy=None, identifier=[{"value": "A100", "type": {"coding": [{"code": "ACSN"}]}}]
+    )
+    other = study(subject={"reference": "Patient/p2"})
+    assert sorted(read(bundle(by_number, other)).reports) == [f"study/{UID}", "x1"]
+
+
+def test_named_study_of_another_patient_is_a_subject_conflict() -> None:
+    assert read(bundle(imaging_report(), study(subject={"reference": "Patient/p2"}))).exam.subject_conflict
+
+
+@pytest.mark.parametrize(("status", "expected"), [("registered", Status.REGISTERED), ("unknown", Status.UNKNOWN)])
+def test_unfinished_study_keeps_the_exam_from_being_final(status: str, expected: Status) -> None:
+    assert read(bundle(imaging_report(), study(status=status))).exam.head.status is expected
+    assert read(study(status=status)).exam.head.status is expected
+
+
+@pytest.mark.parametrize("status", ["cancelled", "entered-in-error"])
+def test_withdrawn_study_does_not_exist(status: str) -> None:
+    assert read(study(status=status)).reports == {}
+    assert read(bundle(imaging_report(), study(status=status))).exam.study_uid is None
+
+
+def test_study_stands_alone_again_when_its_report_is_withdrawn() -> None:
+    expected = [f"study/{UID}", "x1"]
+    first = imaging_report(meta={"lastUpdated": "2026-11-18T12:00:00Z"})
+    second = imaging_report(status="entered-in-error", meta={"lastUpdated": "2026-11-19T12:00:00Z"})
+    for order in orders([first, second, study()]):
+        house = House()
+        house.load_apart(*order)
+        assert sorted(house.reports) == expected
+        assert not house.reports["x1"].head.status.exists
+
+
+def test_r5_shaped_study_is_read() -> None:
+    concept = {"coding": [{"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "CT"}]}
+    site = {"concept": {"coding": [{"system": "http://snomed.info/sct", "code": "51185008"}]}}
+    made = study(modality=[concept], series=[series(modality=concept, bodySite=site)])
+    assert [(one.modality, one.region) for one in read(made).exam.parts] == [("CT", "CHEST")]
+
+
+@pytest.mark.parametrize("status", ["off", "suspended", "entered-in-error"])
+def test_endpoint_that_is_not_active_holds_no_images(status: str) -> None:
+    assert read(bundle(imaging_report(), study(), endpoint(status=status))).exam.images == ()
+
+
+@pytest.mark.parametrize(
+    ("effective", "started", "inner", "performed"),
+    [
+        ("2026-11-18T09:00:00Z", "2026-11-18T08:00:00Z", "2026-11-18T07:00:00Z", "2026-11-18T09:00:00Z"),
+        (None, "2026-11-18T08:00:00Z", "2026-11-18T07:00:00Z", "2026-11-18T08:00:00Z"),
+        (None, None, "2026-11-18T07:00:00Z", "2026-11-18T07:00:00Z"),
+    ],
+)
+def test_performed_is_report_then_study_then_series(
+    effective: str | None, started: str | None, inner: str, performed: str
+) -> None:
+    made = study(started=started, series=[series(started=inner)])
+    found = read(bundle(imaging_report(effectiveDateTime=effective), made)).exam.performed
+    assert found is not None
+    assert found.text == performed
+
+
+def test_study_without_uid_goes_by_its_id() -> None:
+    assert read(study(uid=None)).exam.head.number == "study/s1"
+
+
+def test_sides_of_series_stay_apart() -> None:
+    knee = {"system": "http://snomed.info/sct", "code": "72696002", "display": "Knee"}
+    sides = [
+        series(f"1.2.{n}", {"code": "DX"}, bodySite=knee, laterality={"system": "http://snomed.info/sct", "code": code})
+        for n, code in enumerate(("7771000", "24028007"))
+    ]
+    exam = read(study(description=None, series=sides)).exam
+    assert [(one.region, one.laterality) for one in exam.parts] == [("KNEE", "L"), ("KNEE", "R")]
