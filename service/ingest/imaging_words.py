@@ -91,6 +91,12 @@ def read_words(text: str, catalogue: Catalogue) -> WordFacts:
     return WordFacts(_tidy(_spread(claims), catalogue))
 
 
+def read_side(text: str, catalogue: Catalogue) -> str | None:
+    """The side a series' own description says without naming a region (`LEFT SAG T2`); a lone letter says nothing."""
+    tokens = [one for one in lexicon_of(catalogue).find(_this_exam(fold(text))) if one.kind == "side"]
+    return merge_sides(one.value for one in tokens if one.end - one.start > 1 or not text.isascii())
+
+
 def _spread(claims: list[ExamPart]) -> list[ExamPart]:
     """A sentence of its own ("CT chest. No contrast.") speaks of the regions that the others name."""
     named = [one for one in claims if one.region]
