@@ -29,7 +29,7 @@ _DECISION = select(decision.c.institution, decision.c.state, decision.c.answer).
     decision.c.id == bindparam("wanted")
 )
 _REPORT = (
-    select(report.c.current, document.c.media)
+    select(report.c.state, document.c.media)
     .join_from(report, document, document.c.id == report.c.document_id)
     .where(report.c.id == bindparam("wanted"))
 )
@@ -55,7 +55,7 @@ def _read(parts: Parts, caller: Caller, report_id: int, decision_id: str) -> tup
         row = conn.execute(_REPORT, {"wanted": report_id}).first()
         if row is None:
             raise NotFound("no decision of this institution offered such a report")
-        if not row.current:
+        if row.state != "current":
             raise Contradiction("the report was replaced or withdrawn since; ask for a new decision")
         body = documents.read_source(conn, parts.keys, report_id)
     entry = AuditEntry.by(

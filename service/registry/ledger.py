@@ -43,10 +43,16 @@ class Ledger:
 
     def __init__(self) -> None:
         self._versions: defaultdict[str, list[Version]] = defaultdict(list)
+        self._numbers: defaultdict[str, set[str]] = defaultdict(set)  # by root
 
     def load(self, stored: Version) -> None:
         """Takes up a stored version; those of one number in the order of `version`."""
-        self._versions[stored.number].append(stored)
+        self._append(stored, self._versions[stored.number])
+
+    def _append(self, one: Version, versions: list[Version]) -> None:
+        one.version = one.version or len(versions) + 1
+        versions.append(one)
+        self._numbers[one.root].add(one.number)
 
     def add(self, coming: Version) -> str:
         """Takes up a version that arrives: `new`, `updated`, or `unchanged` (also when it is a late older one)."""
@@ -59,27 +65,24 @@ class Ledger:
                 self._keep(coming, versions)
                 return "unchanged"
             current.state = SUPERSEDED
-        coming.version = len(versions) + 1
-        versions.append(coming)
+        self._append(coming, versions)
         return "updated" if coming.version > 1 else "new"
 
-    @staticmethod
-    def _keep(late: Version, versions: list[Version]) -> None:
+    def _keep(self, late: Version, versions: list[Version]) -> None:
         """Keeps a late older version, once."""
         for one in versions:
             if one.digest == late.digest:
                 one.state = SUPERSEDED
                 return
-        late.state, late.version = SUPERSEDED, len(versions) + 1
-        versions.append(late)
+        late.state = SUPERSEDED
+        self._append(late, versions)
 
     def retire(self, root: str, made: Collection[str]) -> int:
         """Retires what `root` made before, save the numbers `made` now: how many reports it was the current one of."""
         lost = 0
-        for number, versions in self._versions.items():
+        for number in self._numbers[root].difference(made):
+            versions = self._versions[number]
             its_own = [one for one in versions if one.root == root and one.state != RETIRED]
-            if number in made or not its_own:
-                continue
             was_current = any(one.state == CURRENT for one in its_own)
             for one in its_own:
                 one.state = RETIRED

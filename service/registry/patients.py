@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, select
 
 from service.domain.person import PatientFacts, normalise_identifier
 from service.ingest.port import ConsentFacts
-from service.registry.bulk import KEYS, execute_in, fetch_in, put
+from service.registry.bulk import ByKeys, put
 from service.registry.columns import fit, to_us_or_none
 from service.registry.session import Session
 from service.registry.tables import consent, identifier, patient_record
@@ -21,14 +21,15 @@ LOCAL = "local"
 """The kind of an identifier as one institution writes it, whatever it is."""
 
 _FACTS = msgspec.json.Decoder(PatientFacts)
-_KNOWN = select(
+_OWN_RECORDS = select(
     patient_record.c.id,
     patient_record.c.key_token,
     patient_record.c.digest,
     patient_record.c.version_at,
     patient_record.c.rank,
-).where(patient_record.c.institution == bindparam("institution"), patient_record.c.key_token.in_(KEYS))
-_FORGET_IDENTIFIERS = delete(identifier).where(identifier.c.record_id.in_(KEYS))
+).where(patient_record.c.institution == bindparam("institution"))
+_KNOWN = ByKeys(lambda among: _OWN_RECORDS.where(among(patient_record.c.key_token)))
+_FORGET_IDENTIFIERS = ByKeys(lambda among: delete(identifier).where(among(identifier.c.record_id)))
 _UPDATED = ("local_token", "digest", "version_at", "rank", "facts")
 
 
@@ -63,7 +64,7 @@ def record_ids(session: Session, patient_keys: Collection[str]) -> dict[str, int
 
 def _records(session: Session, tokens: dict[str, bytes]) -> dict[str, _Record]:
     """The records by key, made where they are absent."""
-    rows = fetch_in(session.conn, _KNOWN, tokens.values(), institution=session.institution)
+    rows = _KNOWN.rows(session.conn, tokens.values(), institution=session.institution)
     by_token = {bytes(row.key_token): _Record(row.id, row.digest, row.version_at, row.rank) for row in rows}
     absent = [token for token in tokens.values() if token not in by_token]
     new = [
@@ -92,7 +93,7 @@ def put_patients(session: Session, patients: Iterable[PatientFacts]) -> None:
         changed[record.id] = (plain, one)
     rows = [_row(session, records[one.key], plain, one) for plain, one in changed.values()]
     put(session.conn, patient_record, rows, _UPDATED)
-    execute_in(session.conn, _FORGET_IDENTIFIERS, changed)
+    _FORGET_IDENTIFIERS.execute(session.conn, changed)
     found = [row for record_id, (_, one) in changed.items() for row in _identifiers(session, record_id, one)]
     put(session.conn, identifier, found)
 

@@ -10,16 +10,19 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from service.ingest.port import Rejection, StoredRejection
 from service.registry import documents
-from service.registry.bulk import KEYS, execute_in
+from service.registry.bulk import ByKeys
 from service.registry.columns import fit, from_us, storable
 from service.registry.session import Session
 from service.registry.tables import document, rejected
 from service.security.keys import KeyRing
 
-_RESOLVE = (
-    update(rejected)
-    .where(rejected.c.institution == bindparam("own"), rejected.c.id.in_(KEYS), rejected.c.resolved_at.is_(None))
-    .values(resolved_at=bindparam("at"))
+_WAITS = rejected.c.resolved_at.is_(None)
+_RESOLVE = ByKeys(
+    lambda among: (
+        update(rejected)
+        .where(rejected.c.institution == bindparam("own"), among(rejected.c.id), _WAITS)
+        .values(resolved_at=bindparam("at"))
+    )
 )
 
 
@@ -41,11 +44,10 @@ def reject(session: Session, rejections: Iterable[Rejection]) -> None:
     if not rows:
         return
     insert: Any = (sqlite if session.conn.dialect.name == "sqlite" else postgresql).insert(rejected)
-    still_waits = rejected.c.resolved_at.is_(None)
     again = {
         "code": insert.excluded.code,
         "reason": insert.excluded.reason,
-        "rejected_at": case((still_waits, rejected.c.rejected_at), else_=insert.excluded.rejected_at),
+        "rejected_at": case((_WAITS, rejected.c.rejected_at), else_=insert.excluded.rejected_at),
         "resolved_at": None,
     }
     session.conn.execute(insert.on_conflict_do_update(index_elements=["document_id", "place"], set_=again), rows)
@@ -53,7 +55,7 @@ def reject(session: Session, rejections: Iterable[Rejection]) -> None:
 
 def resolve(session: Session, ids: Collection[int]) -> None:
     """Marks rejections as done with."""
-    execute_in(session.conn, _RESOLVE, ids, own=session.institution, at=session.now)
+    _RESOLVE.execute(session.conn, ids, own=session.institution, at=session.now)
 
 
 def waiting(conn: Connection, keys: KeyRing, institution: str | None = None) -> list[StoredRejection]:
@@ -61,7 +63,7 @@ def waiting(conn: Connection, keys: KeyRing, institution: str | None = None) -> 
     statement = (
         select(rejected, document.c.name, document.c.media)
         .join(document, document.c.id == rejected.c.document_id)
-        .where(rejected.c.resolved_at.is_(None))
+        .where(_WAITS)
         .order_by(rejected.c.id)
     )
     if institution is not None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from service.domain.report import ImagingExam, LabReport
 from service.ingest.port import IndexCounts, IndexedReport
 from service.registry import canonical, patients, report_rows
-from service.registry.bulk import KEYS, execute_in, fetch_in
+from service.registry.bulk import ByKeys, add
 from service.registry.columns import fit, to_us_or_none
 from service.registry.ledger import CURRENT, RETIRED, Ledger, Version
 from service.registry.report_rows import Row
@@ -18,26 +18,24 @@ from service.registry.session import Session
 from service.registry.tables import exam, report, result
 
 _OWN = report.c.institution == bindparam("institution")
-_MADE_BY = select(report.c.number).where(_OWN, report.c.root.in_(KEYS), report.c.state != RETIRED).distinct()
-_VERSIONS = (
-    select(
-        report.c.number,
-        report.c.root,
-        report.c.digest,
-        report.c.version_at,
-        report.c.rank,
-        report.c.record_id,
-        report.c.version,
-        report.c.state,
-        report.c.id,
-    )
-    .where(_OWN, report.c.number.in_(KEYS))
-    .order_by(report.c.number, report.c.version)
-)
-_BODIES = select(report.c.id, report.c.kind, report.c.body).where(report.c.id.in_(KEYS))
+_MADE = select(report.c.number).where(_OWN, report.c.state != RETIRED).distinct()
+_MADE_BY = ByKeys(lambda among: _MADE.where(among(report.c.root)))
+_HEADS = select(
+    report.c.number,
+    report.c.root,
+    report.c.digest,
+    report.c.version_at,
+    report.c.rank,
+    report.c.record_id,
+    report.c.version,
+    report.c.state,
+    report.c.id,
+).where(_OWN)
+_VERSIONS = ByKeys(lambda among: _HEADS.where(among(report.c.number)).order_by(report.c.number, report.c.version))
+_BODIES = ByKeys(lambda among: select(report.c.id, report.c.kind, report.c.body).where(among(report.c.id)))
 _SET_STATE = update(report).where(report.c.id == bindparam("its_id")).values(state=bindparam("new_state"))
-_FORGET_RESULTS = delete(result).where(result.c.report_id.in_(KEYS))
-_FORGET_EXAMS = delete(exam).where(exam.c.report_id.in_(KEYS))
+_FORGET_RESULTS = ByKeys(lambda among: delete(result).where(among(result.c.report_id)))
+_FORGET_EXAMS = ByKeys(lambda among: delete(exam).where(among(exam.c.report_id)))
 _STRENGTH = {"unchanged": 0, "updated": 1, "new": 2}
 
 
@@ -80,8 +78,8 @@ def _arriving(session: Session, one: IndexedReport, record_id: int) -> Version:
 
 def _read_ledger(session: Session, numbers: Collection[str], roots: Collection[str]) -> Ledger:
     ledger = Ledger()
-    made = {row.number for row in fetch_in(session.conn, _MADE_BY, roots, institution=session.institution)}
-    for row in fetch_in(session.conn, _VERSIONS, sorted(made.union(numbers)), institution=session.institution):
+    made = {row.number for row in _MADE_BY.rows(session.conn, roots, institution=session.institution)}
+    for row in _VERSIONS.rows(session.conn, sorted(made.union(numbers)), institution=session.institution):
         ledger.load(
             Version(
                 row.number,
@@ -105,13 +103,12 @@ def _write(session: Session, changes: list[Version]) -> None:
     left = [one for one in changes if one.was is not None and one.state != CURRENT]
     _set_state(session, left)
     gone = [one.id for one in left if one.was == CURRENT]
-    execute_in(conn, _FORGET_RESULTS, gone)
-    execute_in(conn, _FORGET_EXAMS, gone)
+    _FORGET_RESULTS.execute(conn, gone)
+    _FORGET_EXAMS.execute(conn, gone)
     new = [one for one in changes if one.was is None]
     for one, new_id in zip(new, session.take_ids("report", len(new)), strict=True):
         one.id = new_id
-    if new:
-        conn.execute(insert(report), [_row(session, one) for one in new])
+    add(conn, report, [_row(session, one) for one in new])
     back = [one for one in changes if one.was is not None and one.state == CURRENT]
     _set_state(session, back)
     _index(session, [*_contents(new), *_stored_contents(session, back)])
@@ -141,7 +138,7 @@ def _contents(versions: list[Version]) -> Iterator[tuple[Version, LabReport | Im
 
 def _stored_contents(session: Session, versions: list[Version]) -> Iterator[tuple[Version, LabReport | ImagingExam]]:
     by_id = {one.id: one for one in versions}
-    for row in fetch_in(session.conn, _BODIES, by_id):
+    for row in _BODIES.rows(session.conn, by_id):
         yield by_id[row.id], report_rows.open_body(session.keys, row.id, row.kind, row.body)
 
 
@@ -153,7 +150,5 @@ def _index(session: Session, contents: list[tuple[Version, LabReport | ImagingEx
             results += report_rows.result_rows(content, one.record_id, one.id)
         else:
             exams += report_rows.exam_rows(content, one.record_id, one.id)
-    if results:
-        session.conn.execute(insert(result), results)
-    if exams:
-        session.conn.execute(insert(exam), exams)
+    add(session.conn, result, results)
+    add(session.conn, exam, exams)

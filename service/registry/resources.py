@@ -9,15 +9,16 @@ from typing import Any
 from sqlalchemy import BindParameter, Row, and_, bindparam, delete, select
 
 from service.ingest.port import StoredResource
-from service.registry.bulk import KEYS, fetch_in, put
+from service.registry.bulk import ByKeys, put
 from service.registry.columns import from_us_or_none, to_us_or_none
 from service.registry.session import Session, is_hidden
 from service.registry.tables import part, resource
 
 _OWN: BindParameter[str] = bindparam("institution")
-_RESOURCES = select(resource).where(resource.c.institution == _OWN, resource.c.ref.in_(KEYS))
-_ROOTS = select(part.c.target, part.c.root).where(part.c.institution == _OWN, part.c.target.in_(KEYS))
-_TARGETS = select(part.c.target, part.c.root).where(part.c.institution == _OWN, part.c.root.in_(KEYS))
+_RESOURCES = ByKeys(lambda among: select(resource).where(resource.c.institution == _OWN, among(resource.c.ref)))
+_PARTS = select(part.c.target, part.c.root).where(part.c.institution == _OWN)
+_ROOTS = ByKeys(lambda among: _PARTS.where(among(part.c.target)))
+_TARGETS = ByKeys(lambda among: _PARTS.where(among(part.c.root)))
 _FORGET = delete(part).where(
     and_(part.c.institution == _OWN, part.c.target == bindparam("t"), part.c.root == bindparam("r"))
 )
@@ -27,7 +28,7 @@ _UPDATED = ("sha256", "version_at", "rank", "document_id", "start", "length")
 def find_resources(session: Session, refs: Collection[str]) -> dict[str, StoredResource]:
     """The newest stored version of each ref that is known, under the ref that was asked."""
     asked = {session.hide(ref): ref for ref in refs}
-    rows = fetch_in(session.conn, _RESOURCES, asked, institution=session.institution)
+    rows = _RESOURCES.rows(session.conn, asked, institution=session.institution)
     return {asked[row.ref]: _resource(session, row, asked[row.ref]) for row in rows}
 
 
@@ -40,7 +41,7 @@ def find_roots(session: Session, targets: Collection[str]) -> dict[str, set[str]
     """For each target that is known, what is made from it (one step)."""
     asked = {session.hide(target): target for target in targets}
     found: defaultdict[str, set[str]] = defaultdict(set)
-    for row in fetch_in(session.conn, _ROOTS, asked, institution=session.institution):
+    for row in _ROOTS.rows(session.conn, asked, institution=session.institution):
         found[asked[row.target]].add(row.root)
     return dict(found)
 
@@ -50,7 +51,7 @@ def put_parts(session: Session, parts: Mapping[str, Collection[str]]) -> None:
     hide = session.hide
     wanted = {(hide(target), hide(root)) for root, targets in parts.items() for target in targets}
     roots = [hide(root) for root in parts]
-    known = {(row.target, row.root) for row in fetch_in(session.conn, _TARGETS, roots, institution=session.institution)}
+    known = {(row.target, row.root) for row in _TARGETS.rows(session.conn, roots, institution=session.institution)}
     own = session.institution
     gone = [{"institution": own, "t": target, "r": root} for target, root in sorted(known - wanted)]
     if gone:

@@ -9,14 +9,15 @@ import msgspec
 from sqlalchemy import bindparam, select, update
 
 from service.ingest.port import SeriesFacts
-from service.registry.bulk import KEYS, fetch_in, put
+from service.registry.bulk import ByKeys, put
 from service.registry.columns import fit
 from service.registry.session import Session
 from service.registry.tables import dicom_series as table
 
 _UID = 64
 _JSON = msgspec.json.Encoder(order="deterministic")
-_SERIES = select(table).where(table.c.institution == bindparam("institution"), table.c.study_uid.in_(KEYS))
+_OWN = table.c.institution == bindparam("institution")
+_SERIES = ByKeys(lambda among: select(table).where(_OWN, among(table.c.study_uid)))
 _COUNT = (
     update(table)
     .where(
@@ -36,7 +37,7 @@ def add_instances(session: Session, series: Iterable[SeriesFacts]) -> None:
         plain = _JSON.encode(one.facts)
         key = (fit(one.study_uid, _UID), fit(one.series_uid, _UID), session.digest("series", plain))
         counted[key] = (counted.get(key, (0, b""))[0] + one.instances, plain)
-    rows = fetch_in(session.conn, _SERIES, {key[0] for key in counted}, institution=session.institution)
+    rows = _SERIES.rows(session.conn, {key[0] for key in counted}, institution=session.institution)
     known = {(row.study_uid, row.series_uid, bytes(row.digest)) for row in rows}
     more = [
         {"own": session.institution, "study": key[0], "series": key[1], "facts_digest": key[2], "more": n}
@@ -53,7 +54,7 @@ def find_series(session: Session, study_uids: Collection[str]) -> dict[str, list
     """The series of each study that has any, in the order of series UID and facts."""
     asked = {fit(uid, _UID): uid for uid in study_uids}
     found: dict[str, list[tuple[str, bytes, int]]] = {}
-    for row in fetch_in(session.conn, _SERIES, asked, institution=session.institution):
+    for row in _SERIES.rows(session.conn, asked, institution=session.institution):
         plain = session.keys.open(row.facts, _bound_to(session, row.series_uid, row.digest))
         found.setdefault(asked[row.study_uid], []).append((row.series_uid, plain, row.instances))
     return {

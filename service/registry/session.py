@@ -13,9 +13,9 @@ from service.registry.database import Database
 from service.security.keys import KeyRing
 
 # What may stand in the clear: a plain `Type/id` that is no patient's. A conditional or logical reference carries an
-# identifier, and the id of a Patient is one. No id holds "~", so a hidden ref is never taken for another.
-_OPEN_REF = re.compile(r"(?!Patient/)[A-Za-z]+/[A-Za-z0-9.\-~]+")
-_HIDDEN = "~"
+# identifier, and the id of a Patient is one.
+_OPEN_REF = re.compile(rf"(?!Patient/)[A-Za-z]+/[^\s?|#/]{{1,{KEY_LENGTH - 40}}}")
+_HIDDEN_REF = re.compile(r"(?:Patient|ref)/~[0-9a-f]{64}")
 
 
 @dataclass(slots=True)
@@ -51,15 +51,15 @@ class Session:
         """The ref as it stands in a column: one that tells of a patient, or is too long for a key, as its token."""
         found = self._hidden.get(ref)
         if found is None:
-            if (_OPEN_REF.fullmatch(ref) and len(ref) <= KEY_LENGTH) or is_hidden(ref):
+            if is_hidden(ref) or (_OPEN_REF.fullmatch(ref) and ref.isprintable() and len(ref) <= KEY_LENGTH):
                 found = ref
             else:
                 kind = "Patient" if ref.startswith("Patient") else "ref"
-                found = f"{kind}/{_HIDDEN}{self.token('ref', storable(ref)).hex()}"
+                found = f"{kind}/~{self.token('ref', storable(ref)).hex()}"
             self._hidden[ref] = found
         return found
 
 
 def is_hidden(ref: str) -> bool:
     """Whether `ref` came out of `Session.hide` as a token."""
-    return ref.startswith((f"Patient/{_HIDDEN}", f"ref/{_HIDDEN}"))
+    return _HIDDEN_REF.fullmatch(ref) is not None

@@ -4,7 +4,9 @@ Times are microseconds since 1970 UTC (BIGINT). Identifiers of patients stand he
 and inside sealed columns; a resource id of a Patient is one of them. `result` and `exam` hold what is current and
 nothing else: they are the index of the match path, whose every query names `record_id`. All versions stay in
 `report`, and every byte received in `document`. A `digest` is a keyed hash: a plain one of a patient's facts could be
-guessed. Text that a source controls is `Text`, or cut to its column by `columns.fit`.
+guessed. Text that a source controls is `Text`, or cut to its column by `columns.fit`. Keys start with their most
+telling column and no other index names the institution: a planner that knows nothing yet of a fresh table could else
+choose an index for its institution alone, and read all of it.
 """
 
 from __future__ import annotations
@@ -68,7 +70,7 @@ document = Table(
     Column("size", BigInteger, nullable=False),
     Column("name", LargeBinary, nullable=False),  # sealed: file names carry patient numbers
     Column("body", LargeBinary, nullable=False),  # sealed
-    UniqueConstraint("institution", "digest"),
+    UniqueConstraint("digest", "institution"),
 )
 
 resource = Table(
@@ -89,10 +91,10 @@ resource = Table(
 part = Table(
     "part",
     metadata,
-    Column("institution", String(64), primary_key=True),
     Column("target", String(200), primary_key=True),
+    Column("institution", String(64), primary_key=True),
     Column("root", String(200), primary_key=True),
-    Index(None, "institution", "root"),
+    Index(None, "root"),
     sqlite_with_rowid=False,
 )
 """Which report (or resource on the way to it) is made from which resource, known or still to come."""
@@ -120,8 +122,8 @@ patient_record = Table(
     Column("version_at", BigInteger),
     Column("rank", SmallInteger, nullable=False),
     Column("facts", LargeBinary),  # sealed JSON: names, birth date, sex, identifiers; NULL until the patient arrives
-    UniqueConstraint("institution", "key_token"),
-    Index(None, "institution", "local_token"),
+    UniqueConstraint("key_token", "institution"),
+    Index(None, "local_token"),
 )
 
 identifier = Table(
@@ -169,13 +171,13 @@ report = Table(
     Column("length", BigInteger),
     Column("head", LargeBinary, nullable=False),  # msgpack of the ReportHead, for the match path
     Column("body", LargeBinary, nullable=False),  # sealed canonical record
-    UniqueConstraint("institution", "number", "version"),
-    Index(None, "institution", "root"),
+    UniqueConstraint("number", "institution", "version"),
+    Index(None, "root"),
     Index(None, "record_id"),
     Index(
         "uq_report_current",
-        "institution",
         "number",
+        "institution",
         unique=True,
         sqlite_where=text("state = 'current'"),
         postgresql_where=text("state = 'current'"),

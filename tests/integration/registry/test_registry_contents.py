@@ -66,7 +66,14 @@ def test_report_sent_in_other_bytes_is_a_new_version(ingest_store: SqlIngestStor
 
 @pytest.mark.parametrize(
     "ref",
-    ["Observation/1", "Patient/1", "Patient?identifier=urn:x|123", "http://h/Patient/1", "Observation/" + "a" * 500],
+    [
+        "Observation/1",
+        "Patient/1",
+        "Patient?identifier=urn:x|123",
+        "Patient/~0123456789abcdef",
+        "http://h/Patient/1",
+        "Observation/" + "a" * 500,
+    ],
 )
 def test_resource_is_found_under_its_own_ref(ingest_store: SqlIngestStore, ref: str) -> None:
     with ingest_store.batch(HOSPITAL) as batch:
@@ -101,6 +108,15 @@ def test_parts_of_a_root_are_replaced_as_a_whole(ingest_store: SqlIngestStore) -
         }
         batch.put_parts({"DiagnosticReport/1": []})
         assert batch.find_roots(["Observation/2"]) == {}
+
+
+@pytest.mark.parametrize(
+    "root", ["study/1.2.3", "Observation/a_b:c", "DiagnosticReport/报告~1", "Observation/" + "a" * 120]
+)
+def test_root_comes_back_as_it_was_named(ingest_store: SqlIngestStore, root: str) -> None:
+    with ingest_store.batch(HOSPITAL) as batch:
+        batch.put_parts({root: ["Patient/1"]})
+        assert batch.find_roots(["Patient/1"]) == {"Patient/1": {root}}
 
 
 def test_patient_is_found_by_resident_number_and_by_local_number(

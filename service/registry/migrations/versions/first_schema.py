@@ -88,7 +88,7 @@ def upgrade() -> None:
         sa.Column("name", sa.LargeBinary(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_document")),
-        sa.UniqueConstraint("institution", "digest", name=op.f("uq_document_institution_digest")),
+        sa.UniqueConstraint("digest", "institution", name=op.f("uq_document_digest_institution")),
     )
     op.create_table(
         "exam",
@@ -125,13 +125,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "part",
-        sa.Column("institution", sa.String(length=64), nullable=False),
         sa.Column("target", sa.String(length=200), nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
         sa.Column("root", sa.String(length=200), nullable=False),
-        sa.PrimaryKeyConstraint("institution", "target", "root", name=op.f("pk_part")),
+        sa.PrimaryKeyConstraint("target", "institution", "root", name=op.f("pk_part")),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_part_institution_root"), "part", ["institution", "root"], unique=False)
+    op.create_index(op.f("ix_part_root"), "part", ["root"], unique=False)
     op.create_table(
         "patient_record",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -143,14 +143,9 @@ def upgrade() -> None:
         sa.Column("rank", sa.SmallInteger(), nullable=False),
         sa.Column("facts", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_patient_record")),
-        sa.UniqueConstraint("institution", "key_token", name=op.f("uq_patient_record_institution_key_token")),
+        sa.UniqueConstraint("key_token", "institution", name=op.f("uq_patient_record_key_token_institution")),
     )
-    op.create_index(
-        op.f("ix_patient_record_institution_local_token"),
-        "patient_record",
-        ["institution", "local_token"],
-        unique=False,
-    )
+    op.create_index(op.f("ix_patient_record_local_token"), "patient_record", ["local_token"], unique=False)
     op.create_table(
         "prompt",
         sa.Column("decision_id", sa.String(length=36), nullable=False),
@@ -218,14 +213,14 @@ def upgrade() -> None:
         sa.Column("head", sa.LargeBinary(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_report")),
-        sa.UniqueConstraint("institution", "number", "version", name=op.f("uq_report_institution_number_version")),
+        sa.UniqueConstraint("number", "institution", "version", name=op.f("uq_report_number_institution_version")),
     )
-    op.create_index(op.f("ix_report_institution_root"), "report", ["institution", "root"], unique=False)
     op.create_index(op.f("ix_report_record_id"), "report", ["record_id"], unique=False)
+    op.create_index(op.f("ix_report_root"), "report", ["root"], unique=False)
     op.create_index(
         "uq_report_current",
         "report",
-        ["institution", "number"],
+        ["number", "institution"],
         unique=True,
         sqlite_where=sa.text("state = 'current'"),
         postgresql_where=sa.text("state = 'current'"),
