@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=4 * 1024 * 1024, ge=1024, description="Largest request body; a larger one is answered 413."
     )
+    max_file_bytes: int = Field(
+        default=512 * 1024 * 1024, ge=1024, description="Largest file `testonce load` reads; a larger one is rejected."
+    )
     max_in_flight: int = Field(
         default=256, ge=1, description="Requests one process works on at once; beyond it answers 503 with Retry-After."
     )

@@ -1,0 +1,148 @@
+"""`testonce load`: files of one institution into the registry."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from service.edge.parts import Parts
+    from service.ingest.counts import LoadCounts
+    from service.ingest.pipeline import Loader, Progress
+
+REJECTED = 3
+"""Exit status when anything was rejected (contract, section 1)."""
+
+
+def load(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, or folders of them.")],
+    institution: Annotated[str, typer.Option(help="Whose files these are: an id of the network file.")],
+) -> None:
+    """Index FHIR R4 JSON, NDJSON and DICOM files of one institution.
+
+    Exit status 3 when anything was rejected; `testonce rejected list` shows it.
+    """
+    from service.bootstrap import open_parts
+    from service.domain.errors import Fault, InvalidInput
+    from service.settings import load_settings
+
+    if absent := [path for path in paths if not path.exists()]:
+        raise InvalidInput("nothing was loaded", [Fault(str(path), "no such file or folder") for path in absent])
+    settings = load_settings()
+    parts = open_parts(settings)
+    try:
+        loader = loader_of(parts, institution)
+        with _progress() as on_progress:
+            counts = loader.load_paths(paths, on_progress, settings.max_file_bytes)
+        record(parts, institution, counts)
+    finally:
+        parts.close()
+    show(counts)
+    if counts.total("rejected"):
+        raise typer.Exit(REJECTED)
+
+
+def loader_of(parts: Parts, institution: str) -> Loader:
+    """The loader of an institution; InvalidInput when the network has none of that id."""
+    import difflib
+
+    from service.domain.errors import Fault, InvalidInput
+    from service.ingest.pipeline import Loader
+    from service.registry.ingest_store import SqlIngestStore
+
+    policy = parts.reference.current_policy()
+    known = policy.network.institution_by_id
+    if institution not in known:
+        near = difflib.get_close_matches(institution, known, 1)
+        hint = f"; did you mean {near[0]}?" if near else "; `testonce network load FILE.toml` makes institutions known"
+        raise InvalidInput(
+            "no such institution", [Fault("--institution", f"{institution!r} is not in the network{hint}")]
+        )
+    store = SqlIngestStore(parts.database, parts.keys)
+    return Loader(store, institution, policy.catalogue, policy.network)
+
+
+def record(parts: Parts, institution: str, counts: LoadCounts) -> None:
+    """Puts the load into the audit log: what happened to how many, no names."""
+    from service.audit.events import Action
+    from service.audit.log import AuditEntry
+    from service.cli.local import local_caller
+    from service.ingest.counts import OUTCOMES
+
+    detail = {outcome: counts.total(outcome) for outcome in OUTCOMES}
+    at, subject = parts.database.now_us(), f"Institution/{institution}"
+    with parts.database.write() as conn:
+        parts.audit.append(conn, AuditEntry.by(local_caller(institution), at, Action.REPORTS_LOADED, subject, detail))
+
+
+def _progress() -> AbstractContextManager[Callable[[Progress], None]]:
+    return _bar() if sys.stderr.isatty() else _lines()
+
+
+def _bar() -> AbstractContextManager[Callable[[Progress], None]]:
+    from contextlib import contextmanager
+
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    @contextmanager
+    def shown() -> Iterator[Callable[[object], None]]:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("loading", total=None)
+            yield lambda at: bar.update(task, completed=at.done, total=at.total)  # type: ignore[attr-defined]
+
+    return shown()
+
+
+def _lines() -> AbstractContextManager[Callable[[Progress], None]]:
+    """Where no person watches: a line at every tenth of the way."""
+    from contextlib import nullcontext
+
+    shown = 0
+
+    def line(at: Progress) -> None:
+        nonlocal shown
+        tenth = 10 * at.done // max(at.total, 1)
+        if tenth > shown:
+            shown = tenth
+            typer.echo(f"loaded {at.done:,} of {at.total:,} bytes ({tenth * 10} %)", err=True)
+
+    return nullcontext(line)
+
+
+def show(counts: LoadCounts) -> None:
+    """Prints what became of everything: a table by type, then the reasons."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from service.ingest.counts import OUTCOMES
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("")
+    for outcome in OUTCOMES:
+        table.add_column(outcome, justify="right")
+    used = {kind for (kind, outcome), n in counts.outcomes.items() if n and outcome != "ignored"}
+    for kind in sorted(used):
+        table.add_row(kind, *(str(counts.outcomes[kind, outcome] or "-") for outcome in OUTCOMES))
+    if others := {kind for kind, outcome in counts.outcomes if outcome == "ignored"} - used:
+        ignored = sum(counts.outcomes[kind, "ignored"] for kind in others)
+        table.add_row(f"{len(others)} other types", "-", "-", "-", str(ignored), "-")
+    table.add_row("total", *(str(counts.total(outcome)) for outcome in OUTCOMES), style="bold")
+    console = Console(highlight=False)
+    console.print(table)
+    reports = ", ".join(f"{n} {what}" for what, n in sorted(counts.reports.items()) if n) or "none touched"
+    console.print(f"{counts.files} files; reports: {reports}", markup=False)
+    for (kind, outcome, reason), n in sorted(counts.reasons.items()):
+        if outcome == "rejected" or reason != "type-not-used":
+            console.print(f"  {n} {kind} {outcome}: {reason}", markup=False)
+    for note, n in sorted(counts.notes.items()):
+        console.print(f"  {n} noted: {note}", markup=False)
+    if counts.total("rejected"):
+        console.print("rejected input is kept: testonce rejected list", markup=False)

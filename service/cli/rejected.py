@@ -1,0 +1,102 @@
+"""`testonce rejected`: input that could not be used, and another try."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from service.ingest.port import StoredRejection
+
+app = typer.Typer(help="Input that could not be used: list it, try it again.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    institution: Annotated[str | None, typer.Option(help="Only this institution's.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show what waits: where it is, and why it could not be used."""
+    from service.bootstrap import open_parts
+    from service.registry import rejections
+    from service.settings import load_settings
+
+    parts = open_parts(load_settings())
+    try:
+        with parts.database.read() as conn:
+            waiting = rejections.waiting(conn, parts.keys, institution)
+    finally:
+        parts.close()
+    _print_json(waiting) if json else _print_table(waiting)
+
+
+def _print_json(waiting: list[StoredRejection]) -> None:
+    import msgspec
+
+    rows = [
+        {
+            "id": one.id,
+            "institution": one.institution,
+            "file": one.name,
+            "place": one.place,
+            "code": one.code,
+            "reason": one.reason,
+            "rejectedAt": one.rejected_at.isoformat(),
+        }
+        for one in waiting
+    ]
+    typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
+
+
+def _print_table(waiting: list[StoredRejection]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not waiting:
+        typer.echo("nothing waits")
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("id", "institution", "file", "place", "code", "reason"):
+        table.add_column(title, overflow="fold")
+    for one in waiting:
+        cells = (str(one.id), one.institution, one.name, one.place, one.code, one.reason)
+        table.add_row(*(Text(cell) for cell in cells))  # as text: a file name is no markup
+    Console(highlight=False).print(table)
+
+
+@app.command()
+def retry(
+    ids: Annotated[
+        list[int] | None, typer.Argument(metavar="[ID...]", help="Which ones; all when none is named.")
+    ] = None,
+) -> None:
+    """Read rejected input again, whole documents at a time. Exit status 3 when anything is rejected again."""
+    from service.bootstrap import open_parts
+    from service.cli.load import REJECTED, loader_of, record, show
+    from service.domain.errors import Fault, InvalidInput
+    from service.ingest.counts import LoadCounts
+    from service.registry import rejections
+    from service.settings import load_settings
+
+    parts = open_parts(load_settings())
+    counts = LoadCounts()
+    try:
+        with parts.database.read() as conn:
+            waiting = rejections.waiting(conn, parts.keys)
+        if unknown := sorted(set(ids or ()) - {one.id for one in waiting}):
+            raise InvalidInput(
+                "no such rejection waits", [Fault(str(one), "see: testonce rejected list") for one in unknown]
+            )
+        chosen = [one for one in waiting if not ids or one.id in ids]
+        for institution in sorted({one.institution for one in chosen}):
+            own = [one.id for one in chosen if one.institution == institution]
+            done = loader_of(parts, institution).retry(own)
+            record(parts, institution, done)
+            counts.merge(done)
+    finally:
+        parts.close()
+    show(counts)
+    if counts.total("rejected"):
+        raise typer.Exit(REJECTED)
