@@ -6,10 +6,13 @@ The age counts from the specimen's collection or the exam. The window of haemogl
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 from service.domain.network import Policy as NetworkPolicy
 from service.domain.network import Scope, WindowOverride
 from service.domain.times import Duration
-from tests.support.matching import REQUESTER, ago, head, lab, order, policy
+from tests.support.matching import REQUESTER, ago, chest, head, lab, order, policy
 from tests.support.spec import Spec, case
 
 P14D = WindowOverride(("718-7",), Duration.parse("P14D"), Scope.parse("region:220200"))
@@ -18,6 +21,18 @@ OWN_WIDER = WindowOverride(("718-7",), Duration.parse("P30D"), Scope.parse(f"ins
 OWN_TIGHTER = WindowOverride(("718-7",), Duration.parse("P1D"), Scope.parse(f"institution:{REQUESTER}"))
 ELSEWHERE = WindowOverride(("718-7",), Duration.parse("P14D"), Scope.parse("region:110000"))
 FROM_ISSUE = policy(policy=NetworkPolicy(window_from="issued"))
+FOR_ALL = WindowOverride(("718-7",), Duration.parse("P14D"))
+NATIONAL_TIGHT = WindowOverride(("718-7",), Duration.parse("P2D"), Scope.parse("national"))
+ALLIANCE = WindowOverride(("718-7",), Duration.parse("P1D"), Scope.parse("alliance:a1"))
+PANEL_CITY = WindowOverride(("58410-2",), Duration.parse("P1D"), Scope.parse("region:220200"))
+MONTH = policy(windows=(WindowOverride(("718-7",), Duration.parse("P1M")),))
+FIRST_OF_MARCH = datetime(2026, 2, 28, 16, tzinfo=UTC)  # 1 March 00:00 in Shanghai
+
+
+def undated():
+    found = lab()
+    return replace(found, result=replace(found.result, performed=None))
+
 
 SPEC = Spec(
     "outside-window",
@@ -41,6 +56,28 @@ SPEC = Spec(
         case("another region's window does not help", True, lab(performed=ago(days=14)), under=policy(windows=(ELSEWHERE,))),
         case("an institution may not widen", True, lab(performed=ago(days=8)), under=policy(windows=(OWN_WIDER,))),
         case("an institution may tighten", True, lab(performed=ago(days=2)), under=policy(windows=(OWN_TIGHTER,))),
+        case("a window for all", False, lab(performed=ago(days=14)), under=policy(windows=(FOR_ALL,))),
+        case("the narrower row wins: region over all", False, lab(performed=ago(days=14)), under=policy(windows=(P14D, NATIONAL_TIGHT))),
+        case("the narrower row wins: alliance over region", True, lab(performed=ago(days=2)), under=policy(windows=(P14D, ALLIANCE))),
+        case("of one scope the item's own row wins over its panel's", False, lab(performed=ago(days=14)), under=policy(windows=(P14D, PANEL_CITY))),
+        case("an institution may not widen what its region tightened", True, lab(performed=ago(days=2)), under=policy(windows=(ALLIANCE, OWN_WIDER))),
+        case("no date at all", True, undated()),
+        case("own result past its window", True, lab(performed=ago(days=8), performer=REQUESTER)),
+        case("an exam past its window", True, chest(performed=ago(days=31)), orders=(order("CT.CHEST"),)),
+        case("an exam exactly as old as its window", False, chest(performed=ago(days=30)), orders=(order("CT.CHEST"),)),
+        case("P1M: the same time on the month's day before", False, lab(performed="2026-10-22T10:00:00+08:00"), under=MONTH),
+        case("P1M: one second older", True, lab(performed="2026-10-22T09:59:59+08:00"), under=MONTH),
+        case("P1M counts the network's months: 1 February in Shanghai", False,
+             lab(performed="2026-02-01T00:00:00+08:00"), under=MONTH, at=FIRST_OF_MARCH),
+        case("P1M counts the network's months: 31 January in Shanghai", True,
+             lab(performed="2026-01-31T23:59:59+08:00"), under=MONTH, at=FIRST_OF_MARCH),
+        case(
+            "no issue time: counted from the performance", True, lab(performed=ago(days=8)), under=FROM_ISSUE,
+        ),
+        case(
+            "an issue without a day is never inside", True,
+            lab(performed=ago(days=2), report=head(issued="2026-11")), under=FROM_ISSUE,
+        ),
         case(
             "counted from the issue where the policy says so", False,
             lab(performed=ago(days=8), report=head(issued=ago(days=6))), under=FROM_ISSUE,

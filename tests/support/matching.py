@@ -82,6 +82,9 @@ ITEMS = (
     _imaging("DX.CHEST.2V", None, dose=0.1),
     _imaging("DX.KNEE", None),
     _imaging("MR.KNEE", "none", "P90D"),
+    _imaging("MR.KNEE.C", "with", "P90D"),
+    _imaging("MG.BREAST", None, "P180D"),
+    _imaging("CT.LUNG", "none"),
     _imaging("MR.BRAIN", "none"),
     _imaging("ECG.HEART", None, "P1D"),
 )
@@ -100,6 +103,7 @@ REGIONS = (
     Region("CHESTABDOMEN", "胸腹部", "chest and abdomen", ("CHEST", "ABDOMEN")),
     Region("ABDOMENPELVIS", "全腹部", "abdomen and pelvis", ("ABDOMEN", "PELVIS")),
     Region("KNEE", "膝", "knee", paired=True),
+    Region("BREAST", "乳腺", "breast", paired=True),
     Region("HEART", "心脏", "heart"),
 )
 CATALOGUE = Catalogue(
@@ -181,6 +185,16 @@ def exam(
     found = report or head(performer)
     content = ImagingExam(found, when(performed or ago(days=2)), parts, images=tuple(images), **more)  # type: ignore[arg-type]
     return ExamCandidate(found, content, identity)
+
+
+def chest(contrast: str | None = "without", technique: str | None = None, **more: object) -> ExamCandidate:
+    """A chest CT of another hospital."""
+    return exam(ExamPart("CT", "CHEST", None, contrast, technique), **more)  # type: ignore[arg-type]
+
+
+def knee(*sides: str | None, contrast: str | None = "without", **more: object) -> ExamCandidate:
+    """A knee MR of another hospital, one part for each side given."""
+    return exam(*(ExamPart("MR", "KNEE", side, contrast) for side in sides), **more)  # type: ignore[arg-type]
 
 
 def order(target: str = "718-7", **imaging: object) -> Order:

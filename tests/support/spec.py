@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from service.domain.report import ExamCandidate, LabCandidate
-from tests.support.matching import decide, only_order
+from service.matching.explain import explain
+from tests.support.matching import decide, only_order, policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +46,8 @@ class Spec:
             matching = [reason for reason in reasons if reason.code == self.code]
             assert bool(matching) is line.given, [reason.code for reason in reasons]
             assert {reason.severity.value for reason in matching} <= {self.severity}
+            for text in (text for reason in reasons for text in explain(reason, line.asked.get("under") or policy())):
+                assert text
+                assert "{" not in text
 
         return check
