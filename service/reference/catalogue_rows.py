@@ -24,7 +24,7 @@ ADDED_CODE_COLUMNS = ("molar_mass",)
 REGION_COLUMNS = ("id", "name_zh", "name_en", "paired", "contains", "codes", "synonyms")
 RELATIONS = ("equivalent", "mass", "molar", "method", "local")
 
-_LOCAL_ID = re.compile(r"CN\.[A-Z0-9]+(-[A-Z0-9]+)*")
+_LOCAL_ID = re.compile(r"[A-Z][A-Z0-9]*\.[A-Z0-9]+(-[A-Z0-9]+)*")
 _IMAGING_ID = re.compile(r"[A-Z]{2,4}\.[A-Z]+(\.[A-Z0-9]+)?(\.C)?")
 _REGION_CODE_SYSTEMS = {"SCT": SNOMED_CT, "SRT": "SRT"}
 
@@ -50,9 +50,9 @@ def item_of(row: Row, codes: tuple[ItemCode, ...], faults: Faults) -> Item:
         _check_lab(row, faults)
     modality = row["modality"]
     contrast = row["contrast"] if modality in CONTRAST_MODALITIES or row["contrast"] == "with" else ""
-    own = ItemCode(LOINC, row["loinc"])
-    if row["loinc"] and all((one.system, one.code) != (LOINC, own.code) for one in codes):
-        codes = (own, *codes)
+    own = row["loinc"] or (row["id"] if is_loinc(row["id"]) else "")
+    if own and all((one.system, one.code) != (LOINC, own) for one in codes):
+        codes = (ItemCode(LOINC, own), *codes)
     return Item(
         id=row["id"],
         kind=kind,
@@ -83,7 +83,7 @@ def _check_lab(row: Row, faults: Faults) -> None:
             faults.add(row.place(column), f"{row[column]!r} on a laboratory item; leave it empty")
     if not is_loinc(row["id"]) and not _LOCAL_ID.fullmatch(row["id"]):
         faults.add(row.place("id"), f"{row['id']!r}: expected a LOINC code whose check digit fits, or CN.NAME")
-    if is_loinc(row["id"]) and row["loinc"] != row["id"]:
+    if is_loinc(row["id"]) and row["loinc"] not in ("", row["id"]):
         faults.add(row.place("loinc"), f"{row['loinc']!r} differs from the id {row['id']!r}; they are the same code")
 
 

@@ -203,6 +203,13 @@ def test_replaced_item_keeps_the_columns_the_file_leaves_out() -> None:
     assert len(catalogue.items) == 441
 
 
+def test_item_with_a_loinc_id_needs_no_loinc_cell_and_a_region_may_prefix_its_own_ids() -> None:
+    rows = f"{LAB_ROW.replace('CN.NEW', 'JL.NEW-1')}\n{LAB_ROW.replace('CN.NEW', '1751-7')}\n"
+    catalogue = read_catalogue(merge_catalogue(package_files(), f"{ITEM_HEADER}\n{rows}", "mine.csv"))
+    assert catalogue.find_id(LOINC, "1751-7") == "1751-7"
+    assert catalogue.find_id(TESTONCE_ITEM, "JL.NEW-1") == "JL.NEW-1"
+
+
 def test_merged_panel_and_code_are_added() -> None:
     panel = "id,name_zh,name_en,required,optional\nCN.MINI,小,Mini,718-7 777-3,\n"
     code = "item,system,code,relation,says_contrast,name\n718-7,urn:oid:1.2.156.1,HB01,local,yes,血红蛋白\n"
