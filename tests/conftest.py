@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["tests.support.databases"]
+pytest_plugins = ["tests.support.databases", "tests.support.serving"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
