@@ -13,7 +13,7 @@ from service.domain.order import MatchRequest, PatientQuery
 from service.domain.person import PersonIdentifier
 from service.domain.report import ExamCandidate, LabCandidate
 from service.identity.linkage import Linkage, complete, link, own_records, read_identifiers
-from service.matching.evaluate import earliest_listed
+from service.matching.case import ask
 from service.matching.ordered import Ordered, understand
 from service.matching.policy import Policy
 from service.registry import evidence as known
@@ -83,7 +83,7 @@ class EvidenceReader:
         items = {item.id: item for one in ordered if one.imaging is None for item in one.items}
         if not items:
             return ()
-        since = min(earliest_listed(item, request, policy) for item in items.values())
+        since = min(ask(item, request, policy).listed_since for item in items.values())
         found = known.results_of(conn, ids, sorted(items), _microseconds(since))
         return tuple(
             replace(candidate, identity="probable") if record in probable else candidate for record, candidate in found
@@ -101,7 +101,7 @@ class EvidenceReader:
         needs = [(one.imaging, one.required[0]) for one in ordered if one.imaging is not None]
         if not needs:
             return ()
-        since = min(earliest_listed(item, request, policy) for _, item in needs)
+        since = min(ask(item, request, policy).listed_since for _, item in needs)
         modalities = sorted({need.modality for need, _ in needs})
         found = known.exams_of(conn, ids, modalities, _microseconds(since))
         return tuple(

@@ -18,7 +18,7 @@ def render_decision(
     decision: Decision, policy: Policy, *, decision_id: str, decided_at: datetime, ordered_at: datetime, public_url: str
 ) -> dict[str, Any]:
     """The answer to `POST /api/v1/match`. `public_url` is where this service is reached."""
-    render = _Renderer(policy, ordered_at, public_url)
+    render = _Renderer(policy, ordered_at, public_url, decision_id)
     return {
         "decisionId": decision_id,
         "decidedAt": policy.network.local_time(decided_at).isoformat(timespec="milliseconds"),
@@ -30,10 +30,12 @@ def render_decision(
 
 
 class _Renderer:
-    def __init__(self, policy: Policy, ordered_at: datetime, public_url: str) -> None:
+    def __init__(self, policy: Policy, ordered_at: datetime, public_url: str, decision_id: str) -> None:
         self.policy = policy
         self.ordered_at = ordered_at
         self.base = public_url.rstrip("/")
+        self.decision_id = decision_id
+        self._reasons: dict[int, dict[str, Any]] = {}  # one reason stands at its result, its candidate and its order
 
     def order(self, one: OrderDecision) -> dict[str, Any]:
         return {
@@ -51,6 +53,12 @@ class _Renderer:
         }
 
     def reason(self, reason: Reason) -> dict[str, Any]:
+        found = self._reasons.get(id(reason))
+        if found is None:
+            found = self._reasons[id(reason)] = self._reason(reason)
+        return found
+
+    def _reason(self, reason: Reason) -> dict[str, Any]:
         zh, en = explain(reason, self.policy)
         return {
             "code": reason.code,
@@ -63,7 +71,7 @@ class _Renderer:
 
     def candidate(self, one: JudgedCandidate) -> dict[str, Any]:
         issuer = self.policy.institution(one.head.performer)
-        reports = f"{self.base}/api/v1/reports/{one.head.id}"
+        reports = f"{self.base}/api/v1/reports/{one.head.id}?decision={self.decision_id}"
         return {
             "report": one.head.ref if one.disclosed else None,
             "institution": one.head.performer,

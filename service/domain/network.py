@@ -16,7 +16,7 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from service.domain.codes import region_covers
-from service.domain.times import Duration, When
+from service.domain.times import Duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,20 +245,11 @@ class Network:
             return datetime.max.replace(tzinfo=UTC)
         return datetime.combine(day + timedelta(days=plus), time(), self.zone).astimezone(UTC)
 
-    def certificates_of(self, institution: str, ids: Iterable[str], performed: When | None) -> list[Certificate]:
-        """The institution's certificates that name one of `ids` (or `*`) and were valid when it was performed.
-
-        Of a date without a day every possible day must be covered; without any date nothing is.
-        """
-        if performed is None:
-            return []
-        first, last = performed.start, max(performed.start, performed.end - timedelta(microseconds=1))
+    def certificates_of(self, institution: str, ids: Iterable[str]) -> list[tuple[datetime, datetime, Certificate]]:
+        """The institution's certificates that name one of `ids` or `*`, each with the moments between which it is
+        valid (the second one exclusive)."""
         wanted = {"*", *ids}
-        return [
-            one
-            for begins, ends, one in self._certificates.get(institution, ())
-            if begins <= first and last < ends and not wanted.isdisjoint(one.items)
-        ]
+        return [one for one in self._certificates.get(institution, ()) if not wanted.isdisjoint(one[2].items)]
 
     @cached_property
     def _methods(self) -> dict[tuple[str, str], str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from service.domain.catalogue import Item
 from service.domain.decision import Reason, Severity
 from service.domain.network import Institution
-from service.domain.order import Encounter
+from service.domain.order import Encounter, MatchRequest
 from service.domain.report import ImagingExam, ItemResult, ReportHead
 from service.domain.times import When
 from service.matching.coverage import Coverage
@@ -16,27 +16,59 @@ from service.matching.policy import EffectiveWindow, Policy, Standing
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """An ordered item at the time it was ordered.
+
+    `stands_since` is the moment from which a result can still stand (None: never, P0D), `listed_since` how far back
+    candidates are shown, `window_hours` the window's length.
+    """
+
+    item: Item
+    window: EffectiveWindow
+    stands_since: datetime | None
+    listed_since: datetime
+    window_hours: float
+
+
+def ask(item: Item, request: MatchRequest, policy: Policy) -> Asked:
+    """The item as this request asks for it. Candidates are listed as far back as the look-back or the window,
+    whichever is longer; a window of months counts the months of the network's calendar."""
+    window = policy.window_of(item, request.requester)
+    at = policy.network.local_time(request.ordered_at)
+    opens = window.duration.before(at).astimezone(UTC)
+    return Asked(
+        item,
+        window,
+        None if window.duration.is_zero else opens,
+        min(opens, policy.network.policy.lookback.before(at).astimezone(UTC)),
+        window.duration.hours(at),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
-    """Everything a rule may look at. Either `result` or `exam` (with `coverage`) is there."""
+    """Everything a rule may look at. Either `result` or `exam` (with `coverage`) is there. `own`: the ordering
+    institution performed it itself; `counted_from`: what the window counts from."""
 
     policy: Policy
-    item: Item
+    asked: Asked
     requester: str
     at: datetime
     encounter: Encounter
     head: ReportHead
     performed: When | None
     identity: str
-    window: EffectiveWindow
     standing: Standing
+    own: bool
+    counted_from: When | None
     result: ItemResult | None = None
     exam: ImagingExam | None = None
     coverage: Coverage | None = None
 
     @property
-    def own(self) -> bool:
-        """Whether the ordering institution performed it itself."""
-        return self.head.performer == self.requester
+    def item(self) -> Item:
+        """The ordered item."""
+        return self.asked.item
 
     @property
     def issuer(self) -> Institution | None:
@@ -51,19 +83,32 @@ class Case:
     @property
     def inside_window(self) -> bool:
         """Whether the result can still stand: exactly the window is inside, a date without a day never is."""
-        counted = self.counted_from
-        if counted is None or not counted.has_day or self.window.duration.is_zero:
-            return False
-        return counted.start >= self.window.duration.before(self.at)
-
-    @property
-    def counted_from(self) -> When | None:
-        """What the window counts from: the performance, or the issue where the network's policy says so. A report
-        without issue time counts from its performance, which is earlier."""
-        if self.policy.network.policy.window_from == "issued" and self.head.issued is not None:
-            return self.head.issued
-        return self.performed
+        counted, since = self.counted_from, self.asked.stands_since
+        return counted is not None and counted.has_day and since is not None and counted.start >= since
 
     def because(self, code: str, severity: Severity, source: str, **facts: str) -> Reason:
         """A reason given by the rule of that code."""
         return Reason(code, severity, f"{code}/1", source, self.item.id, tuple(facts.items()))
+
+
+def make_case(
+    asked: Asked,
+    head: ReportHead,
+    performed: When | None,
+    identity: str,
+    request: MatchRequest,
+    policy: Policy,
+    *,
+    result: ItemResult | None = None,
+    exam: ImagingExam | None = None,
+    coverage: Coverage | None = None,
+) -> Case:
+    """The case of one candidate. The window counts from the performance, or from the issue where the network's
+    policy says so; a report without issue time counts from its performance, which is earlier."""
+    from_issue = policy.network.policy.window_from == "issued" and head.issued is not None
+    return Case(
+        policy, asked, request.requester, request.ordered_at, request.encounter, head, performed, identity,
+        policy.standing(head.performer, asked.item, request.requester, performed),
+        head.performer == request.requester, head.issued if from_issue else performed,
+        result, exam, coverage,
+    )  # fmt: skip

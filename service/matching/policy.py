@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import NamedTuple
 
@@ -92,12 +93,55 @@ class Policy:
     def standing(self, issuer: str, item: Item, requester: str, performed: When | None) -> Standing:
         """What certificates the issuer held for the item when the test was performed, and the widest one's mark that
         covers the requester (国卫医发〔2022〕6号, ~13-14: the range follows the evaluation passed)."""
-        rows = self.network.certificates_of(issuer, self.catalogue.names_of(item.id), performed)
-        covering = [row for row in rows if self.network.covers(row.scope, self.institution(requester))]
-        if not covering:
-            return Standing(bool(rows), False, None)
-        widest = min(covering, key=lambda row: (row.scope.breadth, str(row.scope)))
-        return Standing(True, True, self.network.mark(widest.scope))
+        key = (issuer, item.id, requester)
+        rows = self._certified.get(key)
+        if rows is None:
+            if len(self._certified) >= _MOST_REMEMBERED:
+                self._certified.clear()
+            rows = self._certified[key] = self._find_certified(issuer, item, requester)
+        certified = False
+        for row in rows:
+            if row.certificate_covers(performed):
+                if row.mark is not None:
+                    return Standing(True, True, row.mark)
+                certified = True
+        return Standing(certified, False, None)
+
+    @cached_property
+    def _certified(self) -> dict[tuple[str, str, str], list[_Certified]]:
+        return {}
+
+    def _find_certified(self, issuer: str, item: Item, requester: str) -> list[_Certified]:
+        asking = self.institution(requester)
+        found = [
+            (
+                _Certified(
+                    begins, ends, self.network.mark(row.scope) if self.network.covers(row.scope, asking) else None
+                ),
+                (row.scope.breadth, str(row.scope)),
+            )
+            for begins, ends, row in self.network.certificates_of(issuer, self.catalogue.names_of(item.id))
+        ]
+        return [one for one, _ in sorted(found, key=lambda pair: pair[1])]
+
+
+class _Certified(NamedTuple):
+    """A certificate as one requester sees it: valid from `begins` until before `ends`, its mark where it covers."""
+
+    begins: datetime
+    ends: datetime
+    mark: str | None
+
+    def certificate_covers(self, performed: When | None) -> bool:
+        """Whether it was valid when performed. Of a date without a day every possible day must be covered."""
+        if performed is None:
+            return False
+        last = performed.end if performed.end == performed.start else performed.end - _INSTANT
+        return self.begins <= performed.start and last < self.ends
+
+
+_INSTANT = timedelta(microseconds=1)
+_MOST_REMEMBERED = 100_000
 
 
 def _length(window: Duration) -> float:

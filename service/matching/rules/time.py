@@ -15,8 +15,8 @@ def outside_window(case: Case) -> Reason | None:
         return None
     counted = case.counted_from
     return case.because(
-        "outside-window", Severity.BLOCK, case.window.source,
-        window=case.window.duration.text, performed=counted.text if counted else "",
+        "outside-window", Severity.BLOCK, case.asked.window.source,
+        window=case.asked.window.duration.text, performed=counted.text if counted else "",
     )  # fmt: skip
 
 
