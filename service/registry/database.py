@@ -25,8 +25,6 @@ from service.registry.tables import counter
 _OURS = (sql.IntegrityError, sql.DataError, sql.ProgrammingError, sql.NotSupportedError)
 """Errors that tell of a mistake in this program, not of the database's state."""
 
-_MISSING_SCHEMA = ("no such table", "no such column", "does not exist")
-
 
 class Database:
     """A database that is there. Safe to use from several threads."""
@@ -152,15 +150,23 @@ def _translated() -> Iterator[None]:
         raise Unavailable("all database connections are in use; try again") from None
     except sql.DBAPIError as error:
         words = str(error.orig).lower()
-        if any(one in words for one in _MISSING_SCHEMA):
+        if _lacks_schema(error, words):
             raise Unavailable("the database has no schema, or an old one; run: testonce init") from None
         if isinstance(error, _OURS) and not error.connection_invalidated:
             raise
         raise Unavailable(_trouble(words)) from None
 
 
+def _lacks_schema(error: sql.DBAPIError, words: str) -> bool:
+    if isinstance(error, sql.ProgrammingError):
+        return "does not exist" in words
+    return "no such table" in words or "no such column" in words
+
+
 def _trouble(words: str) -> str:
     """What is wrong, from the words of SQLite, libpq and PostgreSQL."""
+    if 'database "' in words and "does not exist" in words:
+        return "the server has no database of that name; create it, then run: testonce init"
     if "locked" in words or "busy" in words:
         return "the database is busy with other writers; try again"
     if "full" in words or "no space" in words:

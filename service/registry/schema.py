@@ -9,7 +9,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection
+
+from service.domain.errors import Unavailable
 
 
 @cache
@@ -20,11 +23,15 @@ def _config() -> Config:
 
 
 def upgrade(conn: Connection) -> None:
-    """Runs the migrations that are missing, within the transaction of `conn`."""
+    """Runs the migrations that are missing, within the transaction of `conn`; Unavailable where the database is
+    ahead of this program."""
     config = Config()
     config.set_main_option("script_location", _config().get_main_option("script_location") or "")
     config.attributes["connection"] = conn
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError:
+        raise Unavailable("the database was made by a newer version of this program; install that version") from None
 
 
 def is_current(conn: Connection) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -67,6 +68,22 @@ def test_unreachable_server_is_unavailable_and_its_password_unsaid() -> None:
     with pytest.raises(Unavailable, match="cannot be reached") as caught:
         Database.open("postgresql://user:hush@127.0.0.1:1/none")
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_missing_database_or_user_of_a_server_is_told(postgres_url: str) -> None:
+    with pytest.raises(Unavailable, match="no database of that name"):
+        Database.open(re.sub(r"/test_\d+", "/nowhere", postgres_url))
+    with pytest.raises(Unavailable, match="refuses this user"):
+        Database.open(postgres_url.replace("postgres:", "nobody:"))
+
+
+def test_database_of_a_newer_program_is_left_alone(database: Database) -> None:
+    with database.write() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert not database.is_current()
+    with pytest.raises(Unavailable, match="newer version"):
+        database.upgrade()
 
 
 def test_ids_come_in_blocks_that_never_overlap(database: Database) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from service.domain.report import Status
@@ -171,6 +175,38 @@ def test_long_numbers_and_unprintable_text_are_stored(database: Database, ingest
     counts = index(ingest_store, lab("n" * 9000, strange), lab("n" * 8999, strange, root="DiagnosticReport/\x00" * 99))
     assert counts.new == 2
     assert seen(database) == ["1", "1"]
+
+
+_MADE = [
+    lab("N1", result("1"), version=1),
+    lab("N1", result("2"), version=2, status=Status.CORRECTED),
+    lab("N1", result("3"), version=3, root="DiagnosticReport/2"),
+    lab("N1", result("4"), version=3, root="DiagnosticReport/3", status=Status.ENTERED_IN_ERROR),
+    lab("N2", result("5"), version=1, root="DiagnosticReport/4"),
+    imaging("E1"),
+]
+_numbers = itertools.count()
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.permutations(_MADE), st.booleans())
+def test_order_of_arrival_never_changes_what_is_seen(
+    database: Database, ingest_store: SqlIngestStore, order: list[IndexedReport], retire: bool
+) -> None:
+    institution = f"h{next(_numbers)}"
+    for one in order:
+        head = replace(one.content.head, institution=institution)
+        with ingest_store.batch(institution) as batch:
+            batch.index_reports([replace(one, content=replace(one.content, head=head))])
+    if retire:  # the withdrawal itself proves void: what it withdrew stands again
+        with ingest_store.batch(institution) as batch:
+            batch.index_reports([], ["DiagnosticReport/3"])
+    with database.read() as conn:
+        found = evidence.results_of(conn, range(1, 200), ["718-7"], 0)
+        exams = evidence.exams_of(conn, range(1, 200), ["CT"], 0)
+    values = [str(one.result.measured.value) for _, one in found if one.head.institution == institution]
+    assert sorted(values) == (["3", "5"] if retire else ["5"])
+    assert [one.head.number for _, one in exams if one.head.institution == institution] == ["E1"]
 
 
 def test_two_writers_at_once_leave_one_current_version(database: Database, ingest_store: SqlIngestStore) -> None:

@@ -1,0 +1,52 @@
+"""The match path reads by index alone, whatever its tables hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from service.registry import evidence
+from service.registry.database import Database
+from service.registry.prepared import MOST_KEYS
+from service.security.keys import KeyRing
+
+READS: dict[str, Callable[[Connection, KeyRing], object]] = {
+    "records": lambda conn, keys: evidence.find_records(conn, keys, [b"1", b"2", b"3"]),
+    "results": lambda conn, _: evidence.results_of(conn, [1, 2], ["718-7", "777-3", "789-8"], 5),
+    "exams": lambda conn, _: evidence.exams_of(conn, [1], ["CT"], 5),
+    "consents": lambda conn, _: evidence.consents_of(conn, [1, 2]),
+}
+KEYS = {
+    "records": ["identifier USING PRIMARY KEY (token=?)", "ix_patient_record_local_token (local_token=?)"],
+    "results": ["result USING PRIMARY KEY (record_id=? AND item=? AND start_at>?)"],
+    "exams": ["exam USING PRIMARY KEY (record_id=? AND modality=? AND start_at>?)"],
+    "consents": ["ix_consent_record_id (record_id=?)"],
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_read_of_the_match_path_searches_and_never_scans(sqlite_url: str, keys: KeyRing, name: str) -> None:
+    database = Database.open(sqlite_url)
+    executed: list[tuple[str, Any]] = []
+    with database.read() as conn:
+        event.listen(conn, "before_cursor_execute", lambda *given: executed.append((given[2], given[3])))
+        READS[name](conn, keys)
+        ((sql, parameters),) = executed
+        plan = [row[3] for row in conn.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, parameters)]
+    database.close()
+    assert [step for step in plan if step.startswith("SCAN")] == []
+    for index in KEYS[name]:
+        assert any(index in step for step in plan), plan
+
+
+def test_any_number_of_keys_can_be_asked(database: Database, keys: KeyRing) -> None:
+    many = range(3 * MOST_KEYS)
+    with database.read() as conn:
+        assert evidence.find_records(conn, keys, [one.to_bytes(4, "big") for one in many]) == []
+        assert evidence.results_of(conn, many, ["718-7"], 0) == []
+        assert evidence.results_of(conn, [1], [], 0) == []
+        assert evidence.exams_of(conn, many, ["CT"], 0) == []
+        assert evidence.consents_of(conn, many) == []
