@@ -54,3 +54,4 @@ bench: install  ## speed against the floors of the same run (docs/benchmarks.md)
 lock: install  ## resolve pyproject.toml again into requirements/*.txt
 	@$(COMPILE) $(LOCKFLAGS) --extra dev --output-file requirements/dev.txt pyproject.toml
 	@$(COMPILE) --constraint requirements/dev.txt --output-file requirements/run.txt pyproject.toml
+	@$(COMPILE) --constraint requirements/dev.txt --output-file requirements/build.txt requirements/build.in

@@ -43,12 +43,12 @@ def test_nothing_is_left_for_later() -> None:
     assert left == []
 
 
-@pytest.mark.parametrize("name", ["dev.txt", "run.txt"])
+@pytest.mark.parametrize("name", ["dev.txt", "run.txt", "build.txt"])
 def test_lock_has_hashes_and_no_address(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text("utf-8")
     assert not re.search(r"://|--index-url|--find-links|--trusted-host| @ ", text)
     requirements = re.findall(r"(?m)^[a-z0-9][^\n]*==[^\n]*(?:\n    .*)*", text)
-    assert len(requirements) > 20
+    assert requirements
     assert [one.splitlines()[0] for one in requirements if "--hash=sha256:" not in one] == []
 
 

@@ -71,7 +71,7 @@ def test_make_verbs_named_in_documents_exist() -> None:
 
 
 def test_modules_run_by_documents_exist() -> None:
-    named = {one for path in DOCUMENTS for one in re.findall(r"python -m ([a-z.]+)", path.read_text("utf-8"))}
+    named = {one for path in DOCUMENTS for one in re.findall(r"python -m ([a-z._]+)", path.read_text("utf-8"))}
     paths = {one: ROOT / one.replace(".", "/") for one in named - {"venv"}}
     assert [
         one
