@@ -33,6 +33,7 @@ class Assembly:
     studies: StudyFinder = field(init=False)
     parts: dict[str, set[str]] = field(default_factory=dict)
     made: dict[str, Assembled] = field(default_factory=dict)
+    dropped: set[str] = field(default_factory=set)  # Observations that stood alone, maybe, and are used now
     _by_target: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def __post_init__(self) -> None:
@@ -172,6 +173,9 @@ class Assembly:
 
     def _singles(self, roots: set[str]) -> None:
         """Laboratory Observations that nothing uses: panels first, since they use others."""
+        used = {root for root in roots if any(map(_uses_results, self._by_target.get(root, ())))}
+        self.dropped = {root for root in used if root not in self.intake.changed or root in self.intake.before}
+        roots = roots - used
         for root in roots:
             self.shelf.find(root)
         self.shelf.fetch()
@@ -196,8 +200,7 @@ class Assembly:
         self.note_parts(root, view.targets)
 
     def _stands_alone(self, root: str, observation: Observation) -> bool:
-        users = (one for one in self.made_from(root) if one != root)
-        used = any(one.startswith(("DiagnosticReport/", "Observation/", "was/")) for one in users)
+        used = any(one != root and _uses_results(one) for one in self.made_from(root))
         return not used and is_laboratory(observation, self.context)
 
     def _study(self, root: str) -> None:
@@ -223,7 +226,7 @@ class Assembly:
         used = self._stored_before(
             {one for root in self.made for one in self.parts[root] if one.startswith("Observation/")}
         )
-        retired = {root for root in roots if root not in self.made} | {one for one in used if one not in self.made}
+        retired = {one for one in (*roots, *used, *self.dropped) if one not in self.made}
         self.batch.put_parts(self.parts)
         reports = [one for root in self.made for one in self._indexed(root)]
         if reports or retired:
@@ -256,6 +259,10 @@ class Assembly:
                     self.intake.refuse_late(stranger.observation.ref, "subject-differs")
         if refused:
             self.batch.reject(refused)
+
+
+def _uses_results(root: str) -> bool:
+    return root.startswith(("DiagnosticReport/", "Observation/", "was/"))
 
 
 def _reported(study: str) -> str:

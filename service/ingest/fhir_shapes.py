@@ -21,7 +21,7 @@ class Coding(Struct, gc=False):
     display: str | None = None
 
 
-class CodeableConcept(Struct):
+class CodeableConcept(Struct, gc=False):
     """FHIR CodeableConcept. It also reads a bare Coding or an R5 CodeableReference, which stand where R4 has a
     concept or the other way round."""
 
@@ -57,7 +57,7 @@ def concepts(given: Concepts) -> list[CodeableConcept]:
     return given if isinstance(given, list) else [given]
 
 
-class Identifier(Struct):
+class Identifier(Struct, gc=False):
     """FHIR Identifier."""
 
     system: str | None = None
@@ -71,7 +71,7 @@ class Identifier(Struct):
         return next((one.code for one in self.type.codings if one.code), "") if self.type else ""
 
 
-class Reference(Struct):
+class Reference(Struct, gc=False):
     """FHIR Reference; `actor` is where STU3 performers keep theirs."""
 
     reference: str | None = None
@@ -108,21 +108,21 @@ class Quantity(Struct, gc=False):
     code: str | None = None
 
 
-class Range(Struct):
+class Range(Struct, gc=False):
     """FHIR Range."""
 
     low: Quantity | None = None
     high: Quantity | None = None
 
 
-class Ratio(Struct):
+class Ratio(Struct, gc=False):
     """FHIR Ratio."""
 
     numerator: Quantity | None = None
     denominator: Quantity | None = None
 
 
-class Timing(Struct):
+class Timing(Struct, gc=False):
     """FHIR Timing: only its events."""
 
     event: list[str] | None = None
@@ -140,7 +140,7 @@ class Meta(Struct, gc=False):
     lastUpdated: str | None = None  # noqa: N815 - FHIR's own spelling, here and below
 
 
-class Resource(Struct, kw_only=True):
+class Resource(Struct, kw_only=True, gc=False):
     """What every resource has."""
 
     id: str | None = None
@@ -150,7 +150,7 @@ class Resource(Struct, kw_only=True):
     modifierExtension: list[Raw] | None = None  # noqa: N815
 
 
-class Dated(Resource, kw_only=True):
+class Dated(Resource, kw_only=True, gc=False):
     """A resource with the choice effective[x]."""
 
     effectiveDateTime: str | None = None  # noqa: N815
@@ -159,7 +159,7 @@ class Dated(Resource, kw_only=True):
     effectiveTiming: Timing | None = None  # noqa: N815
 
 
-class Value(Dated, kw_only=True):
+class Value(Dated, kw_only=True, gc=False):
     """The choice value[x] with what stands beside it, of an Observation or one of its components."""
 
     code: CodeableConcept | None = None
@@ -180,7 +180,7 @@ class Value(Dated, kw_only=True):
     referenceRange: list[ReferenceRange] | None = None  # noqa: N815
 
 
-class ReferenceRange(Struct):
+class ReferenceRange(Struct, gc=False):
     """Observation.referenceRange."""
 
     low: Quantity | None = None
@@ -188,7 +188,7 @@ class ReferenceRange(Struct):
     text: str | None = None
 
 
-class Observation(Value, kw_only=True):
+class Observation(Value, kw_only=True, gc=False):
     """FHIR Observation."""
 
     status: str | None = None
@@ -205,7 +205,7 @@ class Observation(Value, kw_only=True):
     component: list[Value] | None = None
 
 
-class DiagnosticReport(Dated, kw_only=True):
+class DiagnosticReport(Dated, kw_only=True, gc=False):
     """FHIR DiagnosticReport; `study` and `note` are R5's."""
 
     identifier: list[Identifier] | None = None
@@ -225,14 +225,14 @@ class DiagnosticReport(Dated, kw_only=True):
     note: list[Annotation] | None = None
 
 
-class CollectionOf(Struct):
+class CollectionOf(Struct, gc=False):
     """Specimen.collection."""
 
     collectedDateTime: str | None = None  # noqa: N815
     collectedPeriod: Period | None = None  # noqa: N815
 
 
-class Specimen(Resource, kw_only=True):
+class Specimen(Resource, kw_only=True, gc=False):
     """FHIR Specimen."""
 
     status: str | None = None
@@ -243,7 +243,7 @@ class Specimen(Resource, kw_only=True):
     note: list[Annotation] | None = None
 
 
-class Organization(Resource, kw_only=True):
+class Organization(Resource, kw_only=True, gc=False):
     """FHIR Organization."""
 
     identifier: list[Identifier] | None = None
@@ -258,7 +258,7 @@ class DeviceName(Struct, gc=False):
     value: str | None = None
 
 
-class Device(Resource, kw_only=True):
+class Device(Resource, kw_only=True, gc=False):
     """FHIR Device."""
 
     manufacturer: str | None = None
@@ -269,7 +269,7 @@ class Device(Resource, kw_only=True):
     type: Concepts = None
 
 
-class HumanName(Struct):
+class HumanName(Struct, gc=False):
     """FHIR HumanName; STU3 and R4 have one family name, DSTU2 a list."""
 
     use: str | None = None
@@ -286,7 +286,7 @@ class ContactPoint(Struct, gc=False):
     use: str | None = None
 
 
-class Patient(Resource, kw_only=True):
+class Patient(Resource, kw_only=True, gc=False):
     """FHIR Patient."""
 
     identifier: list[Identifier] | None = None
@@ -297,7 +297,7 @@ class Patient(Resource, kw_only=True):
     birthDate: str | None = None  # noqa: N815
 
 
-class Provision(Struct):
+class Provision(Struct, gc=False):
     """Consent.provision (R4: with `type`)."""
 
     type: str | None = None
@@ -305,7 +305,7 @@ class Provision(Struct):
     provision: list[Provision] | None = None
 
 
-class Consent(Resource, kw_only=True):
+class Consent(Resource, kw_only=True, gc=False):
     """FHIR Consent; `subject` and `decision` are R5's."""
 
     status: str | None = None
@@ -317,14 +317,14 @@ class Consent(Resource, kw_only=True):
     provision: Provision | list[Provision] | None = None
 
 
-class Endpoint(Resource, kw_only=True):
+class Endpoint(Resource, kw_only=True, gc=False):
     """FHIR Endpoint."""
 
     status: str | None = None
     address: str | None = None
 
 
-class Series(Struct, kw_only=True):
+class Series(Struct, kw_only=True, gc=False):
     """ImagingStudy.series."""
 
     uid: str | None = None
@@ -339,7 +339,7 @@ class Series(Struct, kw_only=True):
     instance: list[Raw] | None = None
 
 
-class ImagingStudy(Resource, kw_only=True):
+class ImagingStudy(Resource, kw_only=True, gc=False):
     """FHIR ImagingStudy; `uid` and `accession` are STU3's, `procedure` R5's."""
 
     identifier: list[Identifier] | Identifier | None = None

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 
 from service.domain.catalogue import Catalogue, Item
 from service.domain.codes import INTERPRETATION, LOINC, SNOMED_CT, UCUM
@@ -171,8 +172,11 @@ def value_words(value: Value) -> str | None:
 
 def plain(number: Decimal) -> str:
     """The digits as written, without an exponent unless it was enormous."""
+    text = str(number)
+    if "E" not in text:
+        return text
     exponent = number.as_tuple().exponent
-    return f"{number:f}" if isinstance(exponent, int) and -40 < exponent < 40 else str(number)
+    return f"{number:f}" if isinstance(exponent, int) and -40 < exponent < 40 else text
 
 
 def _bare(quantity: Quantity | None) -> str:
@@ -194,19 +198,23 @@ _OLD_INTERPRETATION = ("v2-0078", "/0078", "observation-interpretation", "2.16.8
 def interpretations(given: list[CodeableConcept]) -> tuple[str, ...]:
     """v3-ObservationInterpretation codes; those of HL7 v2 table 0078 are spelled alike. Words count where no code
     does, and a word that says critical counts always."""
-    found: list[str] = []
-    for concept in given:
-        codes = [
-            one.code.strip().upper()
-            for one in concept.codings
-            if one.code and (not one.system or one.system == INTERPRETATION or _is_old(one.system))
-        ]
-        words = " ".join([concept.text or "", *(one.display or "" for one in concept.codings)]).strip()
-        read = [code for pattern, code in _WORDS_OF_INTERPRETATION if pattern.search(words)]
-        if not codes and not read and re.fullmatch(r"[A-Za-z<>+\-]{1,3}", words):
-            codes = [words.upper()]
-        found += codes + ([] if codes and "AA" not in read else read[:1])
-    return tuple(dict.fromkeys(one[:8] for one in found))
+    found = [code for one in given for code in _interpretation(_key_of(one), one.text or "")]
+    return tuple(dict.fromkeys(found)) if len(found) > 1 else tuple(found)
+
+
+def _key_of(concept: CodeableConcept) -> tuple[tuple[str, str, str], ...]:
+    return tuple((one.system or "", one.code or "", one.display or "") for one in concept.codings)
+
+
+@lru_cache(maxsize=4096)
+def _interpretation(codings: tuple[tuple[str, str, str], ...], text: str) -> tuple[str, ...]:
+    known = ((system, code) for system, code, _ in codings if not system or system == INTERPRETATION or _is_old(system))
+    codes = [code.strip().upper()[:8] for _, code in known]
+    words = " ".join([text, *(display for _, _, display in codings)]).strip()
+    read = [code for pattern, code in _WORDS_OF_INTERPRETATION if pattern.search(words)]
+    if not codes and not read and re.fullmatch(r"[A-Za-z<>+\-]{1,3}", words):
+        codes = [words.upper()]
+    return (*codes, *(read[:1] if not codes or "AA" in read else ()))
 
 
 def _is_old(system: str) -> bool:

@@ -5,8 +5,10 @@ Bytes are kept first and whole; what is made of them is derived. Loading the sam
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +70,7 @@ class Loader:
 
     def load(self, documents: Sequence[Document]) -> LoadCounts:
         """Loads documents as one batch: all of it is kept and indexed, or, when this raises, nothing."""
-        with self.store.batch(self.institution) as batch:
+        with _no_collecting(), self.store.batch(self.institution) as batch:
             return self._load(batch, documents)
 
     def _load(self, batch: Batch, documents: Sequence[Document]) -> LoadCounts:
@@ -143,6 +145,19 @@ class Loader:
             batch.resolve_rejections([one.id for one in waiting if one.document_id in chosen])
             documents = [_document_of(one, batch.read_document(key)) for key, one in sorted(again.items())]
             return self._load(batch, documents)
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """No cyclic garbage collection for the length of a batch: it makes objects by the hundred thousand, none in
+    circles, and looking through them again and again takes half of the time (measured)."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _document_of(one: StoredRejection, body: bytes) -> Document:

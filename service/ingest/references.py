@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from service.ingest.fhir_shapes import Identifier, Reference
 
 _TYPE_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([^\s/#|?]{1,120})(?:/_history/[^/]*)?$")
+_PLAIN = re.compile(r"[A-Z][A-Za-z]+/[^\s/#|?]{1,120}")
 _CONDITIONAL = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)\?identifier=([^&]+)$")
 
 
@@ -39,9 +40,11 @@ def target_of(reference: Reference | None, kind: str, links: Mapping[str, str]) 
         return None
     text = reference.reference
     if text:
-        text = text.strip()
         if text in links:
             return links[text]
+        if _PLAIN.fullmatch(text):
+            return text
+        text = text.strip()
         if text.startswith("#"):
             return text
         if text.startswith(("urn:uuid:", "urn:oid:")):
