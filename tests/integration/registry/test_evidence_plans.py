@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, text
 
+from service.domain.errors import Unavailable
 from service.registry import evidence
 from service.registry.database import Database
 from service.registry.prepared import MOST_KEYS
@@ -30,12 +32,14 @@ KEYS = {
 @pytest.mark.parametrize("name", READS)
 def test_read_of_the_match_path_searches_and_never_scans(sqlite_url: str, keys: KeyRing, name: str) -> None:
     database = Database.open(sqlite_url)
-    executed: list[tuple[str, Any]] = []
+    executed: list[str] = []
     with database.read() as conn:
-        event.listen(conn, "before_cursor_execute", lambda *given: executed.append((given[2], given[3])))
+        driver: Any = conn.connection.dbapi_connection
+        driver.set_trace_callback(executed.append)
         READS[name](conn, keys)
-        ((sql, parameters),) = executed
-        plan = [row[3] for row in conn.exec_driver_sql("EXPLAIN QUERY PLAN " + sql, parameters)]
+        driver.set_trace_callback(None)
+        (sql,) = executed
+        plan = [row[3] for row in conn.exec_driver_sql("EXPLAIN QUERY PLAN " + sql)]
     database.close()
     assert [step for step in plan if step.startswith("SCAN")] == []
     for index in KEYS[name]:
@@ -50,3 +54,22 @@ def test_any_number_of_keys_can_be_asked(database: Database, keys: KeyRing) -> N
         assert evidence.results_of(conn, [1], [], 0) == []
         assert evidence.exams_of(conn, many, ["CT"], 0) == []
         assert evidence.consents_of(conn, many) == []
+
+
+def test_read_of_a_database_without_schema_says_how_to_mend_it(tmp_path: Path, keys: KeyRing) -> None:
+    database = Database.open(f"sqlite:///{tmp_path / 'new.db'}", create=True)
+    with pytest.raises(Unavailable, match="testonce init"), database.read() as conn:
+        evidence.consents_of(conn, [1])
+    database.close()
+
+
+@pytest.mark.slow
+def test_broken_connection_is_told_and_the_next_one_works(postgres_url: str) -> None:
+    database = Database.open(postgres_url)
+    with pytest.raises(Unavailable, match="broke off"), database.read() as conn:  # noqa: PT012
+        with database.write() as other:
+            other.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"))
+        evidence.consents_of(conn, [1])
+    with database.read() as conn:
+        assert evidence.consents_of(conn, [1]) == []
+    database.close()
