@@ -112,7 +112,8 @@ def read_lines(body: bytes, first_line: int = 1) -> FhirDocument:
                 skip = start_of_text(line)
                 _read_resource(found, body, start + skip, len(line) - skip, f"line {number}", None, {}, 0)
             except BadJson as error:
-                place = f"line {number}" + (f" {error.place}" if error.place else "")
+                here = f"line {number}"
+                place = error.place if error.place.startswith(here) else f"{here} {error.place}".strip()
                 found.problems.append(Problem(place, error.code, error.reason))
         start += len(line) + 1
     return found

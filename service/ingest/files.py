@@ -70,7 +70,7 @@ def sniff(head: bytes) -> str:
         return "dicom"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not text:
-        return "unknown" if head.strip(b"\x00 \t\r\n\xef\xbb\xbf") else "empty"
+        return "empty"
     if text[:1] in (b"{", b"["):
         return "ndjson" if _is_lines(text) else "json"
     if text.lstrip(b"\x0b")[:4] in (b"MSH|", b"FHS|", b"BHS|"):
