@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.domain.network import Policy as NetworkPolicy
-from tests.support.matching import REQUESTER, ago, lab, order, policy
+from tests.support.matching import REQUESTER, ago, head, lab, order, policy
 from tests.support.spec import Spec, case
 
 K = (order("2823-3"),)
@@ -20,7 +20,7 @@ SPEC = Spec(
         case("volatile, own result", True, lab("2823-3", ago(hours=2), performer=REQUESTER), orders=K),
         case("volatile with P0D is never inside", False, lab("2744-1", ago(hours=1)), orders=(order("2744-1"),)),
         case("not volatile", False, lab()),
-        case("inside only by the policy of the issue", False, lab("2823-3", ago(days=2)), orders=K,
+        case("inside as counted from the issue", True, lab("2823-3", ago(days=2), report=head(issued=ago(hours=3))), orders=K,
              under=policy(policy=NetworkPolicy(window_from="issued"))),
     ),
 )  # fmt: skip
