@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from service.api import calls, health, match, reference, reports
+from service.api import calls, checkpoints, health, match, reference, reports
 from service.api import documentation as docs
 from service.api.gate import Gate
 from service.domain.errors import TestOnceError
@@ -27,7 +28,9 @@ def create_app(parts: Parts, routers: Iterable[APIRouter] = ()) -> Gate:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        witness = asyncio.create_task(checkpoints.keep(parts))
         yield
+        witness.cancel()
         parts.close()
 
     app = FastAPI(

@@ -101,6 +101,8 @@ def advance_checkpoint(conn: Connection, keys: KeyRing, path: Path, at: str) -> 
     """Moves the checkpoint to where the log ends now; False, and the old one stays, where the log does not contain
     what the old one says: then only a person may decide."""
     head = conn.execute(select(audit_head)).mappings().one_or_none()
+    if head is None and not path.exists():
+        return True  # nothing has happened yet
     if head is None or not hmac.compare_digest(bytes(head["mac"]), head_mac(keys, head["seq"], bytes(head["hash"]))):
         return False
     marked = _read_checkpoint(path, keys) if path.exists() else None
