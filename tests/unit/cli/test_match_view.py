@@ -56,9 +56,9 @@ def answer(*orders: dict[str, Any], match: str = "confirmed", amount: float = 0.
             "savings": {"amount": amount, "currency": "CNY", "doseMSv": dose}}  # fmt: skip
 
 
-def shown(given: dict[str, Any], lang: str = "zh", *, color: bool = False) -> str:
+def shown(given: dict[str, Any], lang: str = "zh", *, color: bool = False, width: int = 160) -> str:
     out = io.StringIO()
-    console = Console(file=out, width=160, force_terminal=color, color_system="standard" if color else None)
+    console = Console(file=out, width=width, force_terminal=color, color_system="standard" if color else None)
     render_decision(given, lang, console, CATALOGUE)
     return out.getvalue()
 
@@ -92,7 +92,8 @@ def test_partial_order_shows_what_to_keep_and_what_to_repeat() -> None:
 
 @pytest.mark.parametrize(("value", "reported", "unit", "text"), [
     (31, "31.0", "pg", "31.0 pg"), (132, "13.2", "g/L", "132 g/L"), (1.1, "1.10", "{INR}", "1.10"),
-    (2.5, "2.5", "m[IU]/L", "2.5 mIU/L"), ("<0.5", "<0.5", "10*12/L", "<0.5 10¹²/L"), ("阴性", "阴性", None, "阴性"),
+    (2.5, "2.5", "m[IU]/L", "2.5 mIU/L"), (88, "88", "umol/L", "88 μmol/L"), (1, "1", "U/L", "1 U/L"),
+    ("<0.5", "<0.5", "10*12/L", "<0.5 10¹²/L"), ("阴性", "阴性", None, "阴性"),
 ])  # fmt: skip
 def test_value_keeps_reported_digits_and_prints_its_unit(value: object, reported: str, unit: str, text: str) -> None:
     given = result("718-7", value, unit, reported={"value": reported, "unit": unit}, referenceRange="R")
@@ -202,3 +203,11 @@ def test_order_of_which_nothing_is_known_is_one_line() -> None:
     text = shown(answer(order("no-result", repeat=[{"item": "718-7", "reasons": []}])))
     assert "血红蛋白" not in text
     assert text.strip().splitlines()[-1].strip() == "○ 无可用结果  总结 no-result"
+
+
+def test_narrow_terminal_has_the_sources_below_the_table() -> None:
+    text = shown(answer(PARTIAL), "en", width=80)
+    assert "长河市中心医院" not in line_with(text, "132 g/L")
+    assert "✔ reusable" in line_with(text, "132 g/L")
+    assert "From 1: 长河市中心医院  11 days ago  全国HR" in text
+    assert all(len(line) <= 80 for line in text.splitlines())
