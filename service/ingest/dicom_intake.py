@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from service.ingest.dicom import DicomInstance, UnreadableDicom, read_dicom, series_facts
-from service.ingest.fhir_intake import Intake
+from service.ingest.fhir_intake import Intake, is_newer
 from service.ingest.fhir_values import Context
 from service.ingest.port import Batch, PatientFacts, PatientIdentifier, SeriesFacts, StoredResource
 
@@ -21,7 +21,7 @@ class DicomIntake:
     instances: list[tuple[StoredResource, DicomInstance]] = field(default_factory=list)
 
     def take(self, document_id: int, instance: DicomInstance) -> None:
-        """Takes one instance. Its header has no time of version: of two, the later arrival counts."""
+        """Takes one instance. Its header has no time of version: of two, the one that first arrived later counts."""
         body = instance.header_bytes
         stored = StoredResource(
             f"dicom/{instance.sop_uid}", hashlib.sha256(body).digest(), None, 0, document_id, 0, len(body)
@@ -39,6 +39,9 @@ class DicomIntake:
             old = newest[stored.ref][0] if stored.ref in newest else known.get(stored.ref)
             if old is not None and old.sha256 == stored.sha256:
                 self.intake.counts.add("dicom", "unchanged")
+                continue
+            if old is not None and not is_newer(stored, old):
+                self.intake.counts.add("dicom", "unchanged", "older-version")
                 continue
             self.intake.counts.add("dicom", "new" if old is None else "updated")
             newest[stored.ref] = (stored, instance)

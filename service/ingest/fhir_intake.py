@@ -130,10 +130,11 @@ class Intake:
 
 
 def is_newer(new: StoredResource, old: StoredResource) -> bool:
-    """Whether `new`, which arrived later, replaces `old`."""
+    """Whether `new` replaces `old`: by the source's own times, then by state, then by when these bytes first arrived.
+    The same document again has its old number, so an earlier version that is sent once more does not come back."""
     if new.version_at is not None and old.version_at is not None and new.version_at != old.version_at:
         return new.version_at > old.version_at
-    return new.rank >= old.rank
+    return (new.rank, new.document_id, new.start) > (old.rank, old.document_id, old.start)
 
 
 def rank_of(resource: Resource) -> int:

@@ -35,6 +35,15 @@ def test_loading_the_same_again_changes_nothing() -> None:
     assert house.reports == before
 
 
+def test_two_versions_without_times_loaded_again_change_nothing() -> None:
+    house = House()
+    first, second = bundle(report(), observation(value=1)), observation(value=2)
+    house.load_apart(first, second)
+    again = house.load_apart(first, second)
+    assert [outcomes(one) for one in again] == [{"unchanged": 2}, {"unchanged": 1}]
+    assert house.result.measured.reported == "2"
+
+
 def test_same_resource_in_other_company_is_unchanged() -> None:
     house = read(bundle(patient(), report(), observation()))
     assert outcomes(house.load(bundle(observation(), patient()))) == {"unchanged": 2}
