@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from service.audit.log import AuditLog
 from service.decisions.desk import Desk
 from service.decisions.reference import ReferenceReader
+from service.decisions.reports import OfferedReports
 from service.domain.errors import Unavailable
 from service.edge.parts import Pace, Parts
 from service.recognition.events import OrderEvents
@@ -50,6 +51,7 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = lambda: datet
         audit=audit,
         reference=reference,
         desk=Desk(database, keys, journal, audit, reference, public_url=settings.public_url, clock=clock),
+        reports=OfferedReports(database, keys, journal, audit),
         recognitions=Recognitions(
             database, keys, journal, audit, lambda: dict(reference.current_policy().network.repeat_reasons), clock
         ),

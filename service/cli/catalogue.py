@@ -57,7 +57,8 @@ def load(file: Annotated[Path, typer.Argument(help="A CSV file of items, panels 
     from service.audit.log import AuditEntry
     from service.bootstrap import open_parts
     from service.cli.local import local_caller
-    from service.cli.reference_text import current_files, read_text
+    from service.cli.reference_text import read_text
+    from service.decisions.stored import current_files
     from service.reference.catalogue_file import merge_catalogue, read_catalogue
     from service.reference.network_file import read_network
     from service.registry import reference_store

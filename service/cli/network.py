@@ -21,7 +21,8 @@ def load(file: _File) -> None:
     from service.audit.log import AuditEntry
     from service.bootstrap import open_parts
     from service.cli.local import local_caller
-    from service.cli.reference_text import current_catalogue, read_text
+    from service.cli.reference_text import read_text
+    from service.decisions.stored import current_catalogue
     from service.reference.network_file import read_network
     from service.registry import reference_store
     from service.settings import load_settings

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-from sqlalchemy import Connection
-
+from service.decisions.stored import current_catalogue
 from service.domain.catalogue import Catalogue
 from service.domain.errors import InvalidInput, Unavailable
-from service.reference.catalogue_file import package_catalogue, read_catalogue
-from service.registry import reference_store
+from service.reference.catalogue_file import package_catalogue
 from service.registry.database import Database
 from service.settings import Settings
 
@@ -23,19 +20,6 @@ def read_text(file: Path) -> str:
         raise InvalidInput(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{file} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-
-
-def current_files(conn: Connection) -> dict[str, str]:
-    """The catalogue files in force; Unavailable before `testonce init`."""
-    found = reference_store.current(conn, "catalogue")
-    if found is None:
-        raise Unavailable("no catalogue is loaded; run: testonce init")
-    return msgspec.json.decode(found[1], type=dict[str, str])
-
-
-def current_catalogue(conn: Connection) -> Catalogue:
-    """The catalogue in force; Unavailable before `testonce init`."""
-    return read_catalogue(current_files(conn))
 
 
 def catalogue_for_checks(settings: Settings) -> Catalogue:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from service.audit.log import AuditLog
 from service.decisions.reference import ReferenceReader
+from service.decisions.reports import OfferedReports
 from service.edge.errors import TooManyRequests
 from service.recognition.events import OrderEvents
 from service.recognition.records import Recognitions
@@ -50,6 +51,7 @@ class Parts:
     audit: AuditLog
     reference: ReferenceReader
     desk: Decides
+    reports: OfferedReports
     recognitions: Recognitions
     events: OrderEvents
     statistics: Statistics

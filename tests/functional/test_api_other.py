@@ -39,7 +39,7 @@ def test_report_needs_a_decision_of_the_own_institution(world: World) -> None:
 def test_report_replaced_since_is_not_served(world: World) -> None:
     path = link(world)
     with world.parts.database.write() as conn:
-        conn.execute(text("UPDATE report SET current = false WHERE id = 1"))
+        conn.execute(text("UPDATE report SET state = 'superseded' WHERE id = 1"))
     assert_problem(world.client.get(path, headers=world.headers()), 409, "contradiction")
 
 

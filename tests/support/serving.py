@@ -178,7 +178,7 @@ def load_reports(parts: Parts, now: datetime) -> None:
         images=("https://pacs.example/dicomweb",),
     )
     with SqlIngestStore(parts.database, parts.keys).batch(ISSUER) as batch:
-        document = batch.add_document("fhir", "report.json", REPORT_BYTES)
+        document = batch.add_document("application/fhir+json", "report.json", REPORT_BYTES)
         source = StoredResource(
             "DiagnosticReport/1", hashlib.sha256(REPORT_BYTES).digest(), lab_at.start, 1, document, 0, len(REPORT_BYTES)
         )
