@@ -10,7 +10,7 @@ from service.domain.decision import Reason, Severity
 from service.domain.network import Institution
 from service.domain.order import Encounter, MatchRequest
 from service.domain.report import ImagingExam, ItemResult, ReportHead
-from service.domain.times import When
+from service.domain.times import Precision, When
 from service.matching.coverage import Coverage
 from service.matching.policy import EffectiveWindow, Policy, Standing
 
@@ -85,6 +85,13 @@ class Case:
         """Whether the result can still stand: exactly the window is inside, a date without a day never is."""
         counted, since = self.counted_from, self.asked.stands_since
         return counted is not None and counted.has_day and since is not None and counted.start >= since
+
+    def tell(self, when: When | None) -> str:
+        """A time as a person reads it, in the network's zone and no more exact than it is known."""
+        if when is None:
+            return ""
+        form = {Precision.MOMENT: "%Y-%m-%d %H:%M", Precision.DAY: "%Y-%m-%d", Precision.MONTH: "%Y-%m"}
+        return self.policy.network.local_time(when.start).strftime(form.get(when.precision, "%Y"))
 
     def because(self, code: str, severity: Severity, source: str, **facts: str) -> Reason:
         """A reason given by the rule of that code."""

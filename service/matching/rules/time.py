@@ -16,7 +16,7 @@ def outside_window(case: Case) -> Reason | None:
     counted = case.counted_from
     return case.because(
         "outside-window", Severity.BLOCK, case.asked.window.source,
-        window=case.asked.window.duration.text, performed=counted.text if counted else "",
+        window=case.asked.window.duration.text, performed=case.tell(counted),
     )  # fmt: skip
 
 
@@ -26,7 +26,7 @@ def future_dated(case: Case) -> Reason | None:
         return None
     return case.because(
         "future-dated", Severity.BLOCK, "contract section 4: performed after it was ordered",
-        performed=case.performed.text,
+        performed=case.tell(case.performed),
     )  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def intervening_event(case: Case) -> Reason | None:
         if case.performed is None or event.at.start >= case.performed.start or event.at.end > case.performed.start:
             return case.because(
                 "intervening-event", Severity.REVIEW, f"{MEASURES}, case 1 and 3",
-                event=event.type, at=event.at.text,
+                event=event.type, at=case.tell(event.at),
             )  # fmt: skip
     return None
 

@@ -1,0 +1,59 @@
+"""`make bench`: measures matching and loading against their floors, prints the ratios, writes JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import load_speed, match_speed
+
+CONSOLE = Console(width=120)
+
+
+def main() -> None:
+    """Reads the options, measures, shows, writes."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--results", type=_numbers, default=[100_000, 10_000_000], help="results stored, by commas")
+    parser.add_argument("--database", choices=("sqlite", "postgres", "both"), default="sqlite")
+    parser.add_argument("--people", type=int, default=20_000, help="people whose reports are loaded")
+    parser.add_argument("--headers", type=int, default=500, help="DICOM headers read")
+    parser.add_argument("--only", choices=("match", "load", "dicom"), action="append", help="default: all")
+    parser.add_argument("--folder", type=Path, default=Path("out/bench"), help="scratch folder, emptied afterwards")
+    given = parser.parse_args()
+    wanted = given.only or ["match", "load", "dicom"]
+    given.folder.mkdir(parents=True, exist_ok=True)
+    figures: dict[str, Any] = {"machine": f"{platform.machine()}, Python {platform.python_version()}"}
+    if "load" in wanted:
+        figures["load"] = load_speed.measure_fhir(given.people, given.folder)
+        _show("testonce load, FHIR R4", [figures["load"]])
+    if "dicom" in wanted:
+        figures["dicom"] = load_speed.measure_dicom(given.headers)
+        _show("DICOM headers", [figures["dicom"]])
+    if "match" in wanted:
+        databases = ("sqlite", "postgres") if given.database == "both" else (given.database,)
+        figures["match"] = [match_speed.measure(n, db, given.folder) for db in databases for n in given.results]
+        _show("POST /api/v1/match, 5 items", figures["match"])
+    target = given.folder / "benchmarks.json"
+    target.write_text(json.dumps(figures, indent=2) + "\n")
+    CONSOLE.print(f"written to {target}")
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+def _show(title: str, rows: list[dict[str, Any]]) -> None:
+    table = Table("", *("" for _ in rows), title=title, show_header=False)
+    for key in rows[0]:
+        table.add_row(key, *(str(row[key]) for row in rows))
+    CONSOLE.print(table)
+
+
+if __name__ == "__main__":
+    main()
