@@ -33,6 +33,20 @@ class Asked:
 def ask(item: Item, request: MatchRequest, policy: Policy) -> Asked:
     """The item as this request asks for it. Candidates are listed as far back as the look-back or the window,
     whichever is longer; a window of months counts the months of the network's calendar."""
+    key = (item.id, request.requester, request.ordered_at)
+    found = policy.remembered.get(key)
+    if found is None:
+        if len(policy.remembered) >= _MOST_REMEMBERED:
+            policy.remembered.clear()
+        found = policy.remembered[key] = _ask(item, request, policy)
+    assert isinstance(found, Asked)
+    return found
+
+
+_MOST_REMEMBERED = 10_000
+
+
+def _ask(item: Item, request: MatchRequest, policy: Policy) -> Asked:
     window = policy.window_of(item, request.requester)
     at = policy.network.local_time(request.ordered_at)
     opens = window.duration.before(at).astimezone(UTC)

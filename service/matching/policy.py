@@ -48,6 +48,11 @@ class Policy:
         return self.network.institution_by_id.get(institution_id)
 
     @cached_property
+    def remembered(self) -> dict[object, object]:
+        """What was worked out under this policy and may be asked for again soon; losing it costs only time."""
+        return {}
+
+    @cached_property
     def _windows(self) -> dict[tuple[str, str], EffectiveWindow]:
         return {}
 
