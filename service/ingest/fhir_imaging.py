@@ -9,6 +9,7 @@ from service.domain.codes import Code
 from service.domain.report import ImagingExam, ReportHead, Status
 from service.domain.times import When
 from service.ingest.exam_facts import ExamFacts, part_facts_of, resolve_exam
+from service.ingest.fhir_performer import find_institution
 from service.ingest.fhir_shapes import (
     CodeableConcept,
     DiagnosticReport,
@@ -42,9 +43,10 @@ def read_exam(
 ) -> ImagingExam:  # fmt: skip
     """The exam that a report describes, with the studies that belong to it."""
     words = [report.conclusion or "", *(note.text or "" for note in report.note or ())]
-    status = _worst(head.status, studies)
-    if status is not head.status:
-        head = replace(head, status=status)
+    head = replace(head, status=_worst(head.status, studies))
+    if made_by := _performer(view, studies, context):
+        interpreter = head.interpreter or (head.performer if head.performer != made_by else None)
+        head = replace(head, performer=made_by, interpreter=interpreter)
     modalities = [] if studies else _modalities_of_category(report)
     return _exam(view, head, [report.code], words, studies, effective(report, context), conflict, context, modalities)
 
@@ -61,7 +63,7 @@ def read_study_exam(view: View, study: Study, conflict: bool, context: Context) 
         number=study.key,
         ref=min(refs, default=study.key),
         status=_worst(Status.FINAL, [study]) if statuses else Status.FINAL,
-        performer=context.institution,
+        performer=_performer(view, [study], context) or context.institution,
         version_at=max(known, key=lambda one: one.start) if known else None,
     )
     exam = _exam(view, head, [], [], [study], None, conflict, context, [])
@@ -106,6 +108,20 @@ def _exam(
         region_basis=resolved.region_basis,
         subject_conflict=conflict,
     )
+
+
+def _performer(view: View, studies: Sequence[Study], context: Context) -> str | None:
+    """The institution that made the images, where the series say it; the report's performer may be who read them.
+    Several are written as several: no certificate covers such an exam."""
+    found = {
+        name
+        for study in studies
+        for at, one in study.described
+        for series in one.series or ()
+        for made_by in series.performer or ()
+        if made_by.actor and (name := find_institution(view, at, [made_by.actor], context.network))
+    }
+    return "+".join(sorted(found)) or None
 
 
 def _worst(status: Status, studies: Sequence[Study]) -> Status:

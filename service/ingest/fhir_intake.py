@@ -37,10 +37,13 @@ class Draft:
 
 @dataclass(slots=True)
 class Intake:
-    """What one batch brings: drafts in order of arrival, then `changed`, the versions that are now the newest."""
+    """What one batch brings: drafts in order of arrival, then `changed`, the versions that are now the newest.
+
+    `again`: what is unchanged is looked at again as if it had changed, since the rules may have."""
 
     context: Context
     counts: LoadCounts
+    again: bool = False
     drafts: list[Draft] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     changed: dict[str, Newest] = field(default_factory=dict)
@@ -99,6 +102,9 @@ class Intake:
             old = current.get(stored.ref)
             if old is not None and old.sha256 == stored.sha256:
                 self.counts.add(draft.located.type, "unchanged")
+                if self.again and stored.ref not in self.changed:
+                    self.outcomes[stored.ref] = "unchanged"
+                    self.changed[stored.ref] = Newest(stored.ref, draft.resource, draft.located.links, old)
             elif old is not None and not is_newer(stored, old):
                 self.counts.add(draft.located.type, "unchanged", "older-version")
                 self.superseded.append(Newest(stored.ref, draft.resource, draft.located.links, stored))

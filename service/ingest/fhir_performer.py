@@ -29,7 +29,7 @@ def _institution(view: View, owner: Newest, reference: Reference, network: Netwo
     at, step = owner, reference
     for _ in range(_MAX_PARENTS):
         key = view.key(at, step, "Organization")
-        if key is None:
+        if key is None or not ("#" in key or key.startswith(("Organization/", "identifier|"))):
             return None
         if logical := split_logical(key):
             return by_identifiers([logical], None, network)

@@ -324,6 +324,12 @@ class Endpoint(Resource, kw_only=True, gc=False):
     address: str | None = None
 
 
+class SeriesPerformer(Struct, gc=False):
+    """ImagingStudy.series.performer."""
+
+    actor: Reference | None = None
+
+
 class Series(Struct, kw_only=True, gc=False):
     """ImagingStudy.series."""
 
@@ -335,7 +341,7 @@ class Series(Struct, kw_only=True, gc=False):
     bodySite: CodeableConcept | None = None  # noqa: N815
     laterality: CodeableConcept | None = None
     started: str | None = None
-    performer: list[Raw] | None = None
+    performer: list[SeriesPerformer] | None = None
     instance: list[Raw] | None = None
 
 

@@ -15,18 +15,21 @@ from pathlib import Path
 from service.domain.catalogue import Catalogue
 from service.domain.network import Network
 from service.ingest.counts import LoadCounts
-from service.ingest.dicom import UnreadableDicom, read_dicom
+from service.ingest.dicom import DicomInstance, UnreadableDicom, read_dicom
 from service.ingest.dicom_intake import DicomIntake
 from service.ingest.fhir_assembly import Assembly
-from service.ingest.fhir_document import read_json, read_lines
+from service.ingest.fhir_document import FhirDocument, Problem, read_json, read_lines
 from service.ingest.fhir_intake import Intake
 from service.ingest.fhir_values import Context
 from service.ingest.files import MAX_FILE, FoundFile, SkippedFile, chunks_of_lines, read_head, sniff, walk
 from service.ingest.port import Batch, IngestStore, StoredRejection
 
-_BATCH_BYTES = 8 * 1024 * 1024
-_BATCH_DOCUMENTS = 500
+_BATCH_BYTES = 4 * 1024 * 1024
+_BATCH_DOCUMENTS = 250
+"""A batch holds the database's write lock; this much takes some tenths of a second."""
+
 _KEPT_OF_UNKNOWN = 64 * 1024
+_LARGEST_UNKNOWN = 16 * 1024 * 1024
 
 _NOT_READ = {
     "hl7v2": ("format-not-read", "HL7 v2 messages are not read by this release; send the reports as FHIR R4 or DICOM"),
@@ -45,6 +48,16 @@ class Document:
     body: bytes
     first_line: int = 1
     path: Path | None = None  # a DICOM file is read from here, its pixels left alone; `body` then is its beginning
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A document read, before it is kept: the bytes to keep, and what stands in them."""
+
+    media: str
+    name: str
+    body: bytes
+    content: FhirDocument | DicomInstance | Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,42 +83,46 @@ class Loader:
 
     def load(self, documents: Sequence[Document]) -> LoadCounts:
         """Loads documents as one batch: all of it is kept and indexed, or, when this raises, nothing."""
-        with _no_collecting(), self.store.batch(self.institution) as batch:
-            return self._load(batch, documents)
+        with _no_collecting():
+            read = [self._read(one) for one in documents]  # before the transaction: others wait for that
+            with self.store.batch(self.institution) as batch:
+                return self._load(batch, read)
 
-    def _load(self, batch: Batch, documents: Sequence[Document]) -> LoadCounts:
-        counts = LoadCounts(documents=len(documents))
+    def _load(self, batch: Batch, read: Sequence[_Read], again: bool = False) -> LoadCounts:
+        counts = LoadCounts(documents=len(read))
         context = Context(self.institution, self.catalogue, self.network, counts.notes)
-        intake = Intake(context, counts)
+        intake = Intake(context, counts, again=again)
         dicom = DicomIntake(context, intake)
-        for document in documents:
-            self._take(batch, intake, dicom, document)
+        for one in read:
+            kept = batch.add_document(one.media, one.name, one.body)
+            if isinstance(one.content, FhirDocument):
+                intake.take(kept, one.content)
+            elif isinstance(one.content, DicomInstance):
+                dicom.take(kept, one.content)
+            else:
+                problem = one.content
+                intake.reject(kept, problem.type, problem.place, problem.code, problem.reason)
         intake.settle(batch)
         Assembly(batch, intake, context).run(dicom.settle(batch))
         return counts
 
-    def _take(self, batch: Batch, intake: Intake, dicom: DicomIntake, document: Document) -> None:
+    def _read(self, document: Document) -> _Read:
+        name, body = document.name, document.body
+        if document.format == "json":
+            return _Read("application/fhir+json", name, body, read_json(body))
+        if document.format == "ndjson":
+            line = document.first_line
+            named = f"{name}#L{line}" if line > 1 else name
+            return _Read("application/fhir+ndjson", named, body, read_lines(body, line))
         if document.format == "dicom":
             try:
-                instance = read_dicom(document.path or document.body, self.network.zone)
+                instance = read_dicom(document.path or body, self.network.zone)
             except UnreadableDicom as error:
-                kept = batch.add_document("application/dicom", document.name, document.body[:_KEPT_OF_UNKNOWN])
-                intake.reject(kept, "dicom", "file", error.reason_code, error.message)
-            else:
-                dicom.take(batch.add_document("application/dicom", document.name, instance.header_bytes), instance)
-        elif document.format in ("json", "ndjson"):
-            media = "application/fhir+json" if document.format == "json" else "application/fhir+ndjson"
-            name = document.name + (f"#L{document.first_line}" if document.first_line > 1 else "")
-            found = (
-                read_json(document.body)
-                if document.format == "json"
-                else read_lines(document.body, document.first_line)
-            )
-            intake.take(batch.add_document(media, name, document.body), found)
-        else:
-            code, reason = _NOT_READ.get(document.format) or document.format.split("|", 1)
-            kept = batch.add_document("application/octet-stream", document.name, document.body)
-            intake.reject(kept, "-", "file", code, reason)
+                problem = Problem("file", error.reason_code, error.message, "dicom")
+                return _Read("application/dicom", name, body[:_KEPT_OF_UNKNOWN], problem)
+            return _Read("application/dicom", name, instance.header_bytes, instance)
+        code, reason = _NOT_READ.get(document.format) or document.format.split("|", 1)
+        return _Read("application/octet-stream", name, body, Problem("file", code, reason))
 
     def load_paths(
         self, paths: Collection[Path], on_progress: OnProgress | None = None, max_file: int = MAX_FILE
@@ -144,7 +161,7 @@ class Loader:
             again = {one.document_id: one for one in waiting if one.document_id in chosen}
             batch.resolve_rejections([one.id for one in waiting if one.document_id in chosen])
             documents = [_document_of(one, batch.read_document(key)) for key, one in sorted(again.items())]
-            return self._load(batch, documents)
+            return self._load(batch, [self._read(one) for one in documents], again=True)
 
 
 @contextmanager
@@ -197,6 +214,9 @@ def _documents(file: FoundFile, max_file: int) -> Iterator[Document | SkippedFil
             return
         if kind == "dicom":
             yield Document(kind, file.name, head, path=file.path)
+            return
+        if kind == "unknown" and file.size > _LARGEST_UNKNOWN:
+            yield Document(kind, file.name, head[:_KEPT_OF_UNKNOWN])
             return
         body = file.path.read_bytes()
     except OSError:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from service.domain.report import Status
-from tests.support.fhir import House, bundle, orders, patient, read, report
+from tests.support.fhir import USCC, House, bundle, orders, patient, read, report
 
 UID = "1.2.840.99.1"
 Json = dict[str, Any]
@@ -174,3 +174,10 @@ def test_sides_of_series_stay_apart() -> None:
     ]
     exam = read(study(description=None, series=sides)).exam
     assert [(one.region, one.laterality) for one in exam.parts] == [("KNEE", "L"), ("KNEE", "R")]
+
+
+def test_performer_of_the_series_made_the_images_and_the_report_s_read_them() -> None:
+    made = study(series=[series(performer=[{"actor": {"identifier": {"value": USCC}}}])])
+    head = read(bundle(imaging_report(), made)).exam.head
+    assert (head.performer, head.interpreter) == ("h2", "h1")
+    assert read(made).exam.head.performer == "h2"

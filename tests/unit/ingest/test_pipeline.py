@@ -190,6 +190,13 @@ def test_rejected_input_is_kept_and_can_be_tried_again() -> None:
         house.loader.retry([99])
 
 
+def test_refusal_that_only_the_report_shows_is_refused_again() -> None:
+    house = House()
+    house.load(bundle(report(), observation(subject={"reference": "Patient/p2"})))
+    assert outcomes(house.loader.retry()) == {"unchanged": 1, "rejected": 1}
+    assert len(house.rejected) == 2  # the second takes the place of the first, which is done with
+
+
 def test_retry_of_lines_keeps_their_numbers() -> None:
     house = House()
     house.loader.load([Document("ndjson", "a.ndjson", b"{}\n", 41)])

@@ -1,0 +1,86 @@
+"""`testonce load` and `testonce rejected` as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.fhir import bundle, observation, patient, report
+from tests.support.serving import NETWORK
+
+HOSPITAL = "city-hospital"
+
+
+class Shell:
+    """Runs `testonce` in a home of its own, set up with a network."""
+
+    def __init__(self, folder: Path) -> None:
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("TESTONCE_")}
+        self.environment = clean | {"TESTONCE_HOME": str(folder / "home"), "NO_COLOR": "1", "COLUMNS": "160"}
+        (folder / "network.toml").write_text(NETWORK, "utf-8")
+        assert self.run("init").returncode == 0
+        assert self.run("network", "load", str(folder / "network.toml")).returncode == 0
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", "from service.cli import main; main()", *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    (folder / "good.json").write_text(json.dumps(bundle(patient(), report(), observation())))
+    return folder
+
+
+@pytest.mark.slow
+def test_good_files_load_with_counts_and_again_change_nothing(shell: Shell, reports: Path) -> None:
+    done = shell.run("load", "--institution", HOSPITAL, str(reports))
+    assert done.returncode == 0, done.stderr
+    assert [line.split() for line in done.stdout.splitlines() if line.startswith("total")] == [["total", *"30000"]]
+    assert "100 %" in done.stderr
+    again = shell.run("load", "--institution", HOSPITAL, str(reports))
+    assert again.returncode == 0
+    assert "reports: none touched" in again.stdout
+    assert shell.run("audit", "verify").returncode == 0
+
+
+@pytest.mark.slow
+def test_bad_neighbour_is_rejected_listed_and_retried_while_the_good_is_loaded(shell: Shell, reports: Path) -> None:
+    (reports / "bad.json").write_text(json.dumps(bundle(observation("o9", code="abc"), patient("p9"))))
+    (reports / "message.hl7").write_bytes(b"MSH|^~\\&|")
+    done = shell.run("load", "--institution", HOSPITAL, str(reports))
+    assert done.returncode == 3
+    listed = json.loads(shell.run("rejected", "list", "--json").stdout)
+    assert {(one["file"], one["place"], one["code"]) for one in listed} == {
+        ("bad.json", "Bundle.entry[0].resource.code", "wrong-type"),
+        ("message.hl7", "file", "format-not-read"),
+    }
+    table = shell.run("rejected", "list", "--institution", HOSPITAL)
+    assert "Bundle.entry[0].resource.code" in table.stdout
+    retried = shell.run("rejected", "retry", str(listed[0]["id"]))
+    assert retried.returncode == 3
+    assert len(json.loads(shell.run("rejected", "list", "--json").stdout)) == 2
+    assert shell.run("rejected", "list", "--institution", "county-hospital").stdout.strip() == "nothing waits"
+
+
+@pytest.mark.slow
+def test_unknown_institution_file_or_rejection_is_a_clear_error(shell: Shell, reports: Path) -> None:
+    unknown = shell.run("load", "--institution", "city-hospitel", str(reports))
+    assert (unknown.returncode, "did you mean city-hospital?" in unknown.stderr) == (2, True)
+    absent = shell.run("load", "--institution", HOSPITAL, str(reports / "none"))
+    assert (absent.returncode, "no such file or folder" in absent.stderr) == (2, True)
+    none = shell.run("rejected", "retry", "77")
+    assert (none.returncode, "77" in none.stderr) == (2, True)
+    assert shell.run("rejected", "list").stdout.strip() == "nothing waits"
