@@ -22,6 +22,7 @@ PHRASES = {
     "modality=MG region=BREAST": "乳腺钼靶|钼靶|乳腺X线|乳腺X线摄影|MAMMOGRAM|MAMMOGRAPHY|MAMMO",
     "modality=PT": "PET|PETCT|PET CT|PET/CT|PET MR|PET/MR",
     "modality=NM": "ECT|SPECT|SPECT/CT|SPECT CT|核素|显像|骨显像|骨扫描|BONE SCAN|SCINTIGRAPHY",
+    "modality=NM region=KIDNEY": "肾动态|肾动态显像|RENAL SCINTIGRAPHY|RENOGRAM",
     "modality=ECG region=HEART": "心电图|ECG|EKG|ELECTROCARDIOGRAM",
     "modality=EEG region=HEAD": "脑电图|EEG",
     "modality=EMG region=EXTREMITY": "肌电图|神经传导|EMG|NERVE CONDUCTION",

@@ -12,7 +12,6 @@ from service.ingest.exam_facts import ExamFacts, PartFacts, ResolvedExam, part_f
 from service.reference.catalogue_file import package_catalogue
 
 CATALOGUE = package_catalogue()
-CHEST_CODE = Code(SNOMED_CT, "51185008")
 
 
 def exam(
@@ -36,8 +35,16 @@ def mr(**facts: object) -> PartFacts:
 # --- region -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("system, code", [(SNOMED_CT, "51185008"), (SNOMED_CT, "43799004"), (SNOMED_CT, "816094009"),
-                                          ("SRT", "T-D3000"), ("urn:oid:2.16.840.1.113883.6.96", "51185008")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("system", "code"),
+    [
+        (SNOMED_CT, "51185008"),
+        (SNOMED_CT, "43799004"),
+        (SNOMED_CT, "816094009"),
+        ("SRT", "T-D3000"),
+        ("urn:oid:2.16.840.1.113883.6.96", "51185008"),
+    ],
+)
 def test_coded_body_site_of_any_edition_is_the_region(system: str, code: str) -> None:
     resolved = exam(ct(body_site=(Code(system, code),)))
     assert shown(resolved) == {("CT", "CHEST", None, None, None)}
@@ -71,7 +78,7 @@ def test_name_of_another_modality_than_the_images_is_a_conflict() -> None:
 
 
 @pytest.mark.parametrize(
-    "body_part, words, region",
+    ("body_part", "words", "region"),
     [("ABDOMEN", "MRCP", "GALLBLADDER"), ("EXTREMITY", "右膝关节MRI", "KNEE"), ("SPINE", "腰椎MRI平扫", "LSPINE"),
      ("LUNG", "胸部MRI", "CHEST"), ("SKULL", "头颅MRI", "HEAD"), ("HEAD", "颅脑MRI", "HEAD")],
 )  # fmt: skip
@@ -175,7 +182,7 @@ def test_contrast_is_no_matter_for_ultrasound() -> None:
 
 
 @pytest.mark.parametrize(
-    "words, technique",
+    ("words", "technique"),
     [
         ("胸部CT ; 胸部低剂量CT", "LD"),
         ("胸部CT ; 低剂量扫描", "LD"),
@@ -240,7 +247,7 @@ def test_veins_in_a_ct_are_no_technique() -> None:
 
 
 @pytest.mark.parametrize(
-    "laterality, side", [("L", "L"), ("R", "R"), ("B", "B"), ("U", None), ("", None), ("7771000", "L")]
+    ("laterality", "side"), [("L", "L"), ("R", "R"), ("B", "B"), ("U", None), ("", None), ("7771000", "L")]
 )
 def test_coded_side_of_a_paired_region(laterality: str, side: str | None) -> None:
     assert shown(exam(mr(body_part="KNEE", laterality=laterality))) == {("MR", "KNEE", side, None, None)}
