@@ -61,10 +61,10 @@ class Counts:
             self.reasons.update(answer.reasons)
         else:
             self.recognised += 1
-        if not leaves_the_rate(list(answer.reasons)) or taken:
+        if taken or not leaves_the_rate(answer.reasons):
             self.items_answered += len(offers)
         self.items_recognised += len(taken)
-        self.amount += sum((one.amount for one in taken), Decimal(0))
+        self.amount += sum((Decimal(one.amount) for one in taken), Decimal(0))
         self.dose_msv += sum(one.dose_msv for one in taken)
 
     def shown(self) -> dict[str, Any]:

@@ -18,17 +18,19 @@ PROMPTING = ("reusable", "review", "partial")
 """The outcomes that prompt a clinician: something can be reused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One item offered for reuse. `amount` in CNY and `dose_msv` are what its reuse saves."""
+class Offer(msgspec.Struct, frozen=True, rename={"dose_msv": "doseMSv", "report_id": "reportId"}):
+    """One item offered for reuse. `amount` in CNY (a decimal number's text) and `dose_msv` are what its reuse saves."""
 
     item: str
-    issuer: str
-    mark: str | None
-    amount: Decimal
-    dose_msv: float
-    report: str | None
-    report_id: int | None
+    issuer: str = ""
+    mark: str | None = None
+    amount: str = "0"
+    dose_msv: float = 0.0
+    report: str | None = None
+    report_id: int | None = None
+
+
+_OFFERS = msgspec.json.Decoder(list[Offer])
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +47,15 @@ class Prompt:
 
 def read_offers(
     offered: str, outcome: str, panel_amount: str | None = None, recognised: frozenset[str] = frozenset()
-) -> tuple[Offer, ...]:
+) -> list[Offer]:
     """The offers of a stored prompt. Where the whole panel was recognised and has a price of its own, that price is
     shared out over the items, so that sums over items and over orders agree."""
-    rows: list[dict[str, Any]] = msgspec.json.decode(offered)
-    amounts = [Decimal(str(row.get("amount") or 0)) for row in rows]
-    if panel_amount is not None and outcome != "partial" and recognised.issuperset(row["item"] for row in rows):
-        whole, total = Decimal(panel_amount), sum(amounts)
-        amounts = [whole * one / total if total else whole / len(rows) for one in amounts]
-    return tuple(
-        Offer(
-            row["item"], row.get("issuer") or "", row.get("mark"), amount,
-            float(row.get("doseMSv") or 0), row.get("report"), row.get("reportId"),
-        )
-        for row, amount in zip(rows, amounts, strict=True)
-    )  # fmt: skip
+    offers = _OFFERS.decode(offered)
+    if panel_amount is None or outcome == "partial" or not recognised.issuperset(one.item for one in offers):
+        return offers
+    whole, total = Decimal(panel_amount), sum(Decimal(one.amount) for one in offers)
+    shares = [whole * Decimal(one.amount) / total if total else whole / len(offers) for one in offers]
+    return [msgspec.structs.replace(one, amount=str(share)) for one, share in zip(offers, shares, strict=True)]
 
 
 _SELECT = select(
@@ -91,5 +87,5 @@ def find_by_derived(conn: Connection, derived: str, purpose: str, institution: s
 
 
 def _prompt(row: Any) -> Prompt:
-    offers = read_offers(row.offered, row.outcome)
+    offers = tuple(read_offers(row.offered, row.outcome))
     return Prompt(row.decision_id, row.order_id, row.institution, row.state, row.outcome, offers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 SYSTEM = "urn:testonce:repeat-reason"
@@ -43,6 +44,6 @@ REASONS: dict[str, RepeatReason] = {
 }
 
 
-def leaves_the_rate(codes: list[str]) -> bool:
+def leaves_the_rate(codes: Sequence[str]) -> bool:
     """Whether a repeat for these reasons is left out of the recognition rate: all of them are excluded ones."""
     return bool(codes) and all(code in REASONS and REASONS[code].is_excluded for code in codes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ from service.registry.tables import prompt, recognition
 from service.security.caller import Caller, Role
 
 GROUPS = ("issuer", "requester", "item", "kind", "month", "day", "reason", "mark")
+_OF_AN_OFFER = frozenset({"issuer", "item", "mark"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Statistics:
         detail = {"from": from_text or "", "to": to_text or "", "by": list(question.by)}
         entry = AuditEntry.by(caller, to_us(self._clock()), Action.STATISTICS_READ, "Statistics", detail)
         self._journal.submit(lambda conn: self._audit.append(conn, entry))
-        with self._database.read() as conn:
+        with self._database.snapshot() as conn:  # rows come in portions, which PostgreSQL does in a transaction only
             rows, total = count(conn, question, zone)
         return {
             "from": from_text,
@@ -108,7 +109,7 @@ def count(conn: Connection, question: Question, zone: tzinfo) -> tuple[list[dict
     for row in _rows(conn, question):
         answer = _answer(row)
         offers = read_offers(row.offered, row.outcome, row.panel_amount, answer.items)
-        total.add(list(offers), answer)
+        total.add(offers, answer)
         for key, chosen in _split(row, offers, answer, question.by, zone):
             groups.setdefault(key, Counts()).add(chosen, answer)
     if not question.by:
@@ -157,16 +158,18 @@ def _split(
     """The keys of the groups a prompt belongs to, each with its offers there."""
     if not by:
         return []
-    day: date = from_us(row.decided_at).astimezone(zone).date()
-    whole = {
-        "requester": row.institution,
-        "kind": row.kind,
-        "month": f"{day:%Y-%m}",
-        "day": day.isoformat(),
-    }
+    shared = {"requester": row.institution, "kind": row.kind}
+    if "month" in by or "day" in by:
+        day = from_us(row.decided_at).astimezone(zone).date().isoformat()
+        shared |= {"month": day[:7], "day": day}
     found: dict[tuple[str, ...], list[Offer]] = {}
     for reason in (answer.reasons or ("",)) if "reason" in by else ("",):
         for offer in offers:
-            own = {"issuer": offer.issuer, "item": offer.item, "mark": offer.mark or "", "reason": reason}
-            found.setdefault(tuple(str((whole | own)[name]) for name in by), []).append(offer)
+            key = tuple(
+                [
+                    reason if name == "reason" else getattr(offer, name) or "" if name in _OF_AN_OFFER else shared[name]
+                    for name in by
+                ]
+            )
+            found.setdefault(key, []).append(offer)
     return list(found.items())

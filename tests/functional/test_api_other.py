@@ -113,6 +113,15 @@ def test_openapi_describes_every_call_with_its_problems_and_an_example(world: Wo
     assert "security" not in schema["paths"]["/healthz"]["get"]
 
 
+def test_every_call_but_the_open_ones_needs_a_token(world: World) -> None:
+    schema = world.client.get("/openapi.json").json()
+    open_to_all = {"/healthz", "/readyz", "/cds-services"}
+    closed = [(path, one) for path, methods in schema["paths"].items() for one in methods if path not in open_to_all]
+    assert len(closed) >= 13
+    for path, method in closed:
+        assert_problem(world.client.request(method.upper(), path, json={}), 401, "not-authenticated")
+
+
 def test_example_of_openapi_is_a_request_that_is_answered(world: World) -> None:
     schema = world.client.get("/openapi.json").json()
     example = schema["paths"]["/api/v1/match"]["post"]["requestBody"]["content"]["application/json"]["example"]
