@@ -69,9 +69,11 @@ class Lexicon:
         found: list[Token] = []
         capital = upper(text)
         taken: dict[int, Token] = {}
+        covered = bytearray(len(capital))
         for pattern, value in CONTRAST_PATTERNS:
             for match in pattern.finditer(capital):
-                if not any(match.start() < one.end and one.start < match.end() for one in taken.values()):
+                if not any(covered[match.start() : match.end()]):
+                    covered[match.start() : match.end()] = b"\1" * (match.end() - match.start())
                     taken[match.start()] = Token(match.start(), match.end(), "contrast", value)
         position, end = 0, len(capital)
         previous_end = -1

@@ -14,8 +14,8 @@ from service.reference.catalogue_file import package_catalogue
 
 CATALOGUE = package_catalogue()
 WORDS = st.sampled_from(
-    ["胸部", "上腹部", "头颅", "左", "右", "双", "膝关节", "CT", "MRI", "平扫", "增强", "+", "、", "(", ")", ";", "CTA", "DWI",
-     "低剂量", "正侧位", "建议", "W/O", "W", "CHEST", "KNEE", "LEFT", "R", "AND", "with", "contrast"]
+    ["胸部", "上腹部", "头颅", "左", "右", "双", "膝关节", "CT", "MRI", "平扫", "增强", "+", "、", "(", ")", ";", "CTA",
+     "DWI", "低剂量", "正侧位", "建议", "W/O", "W", "CHEST", "KNEE", "LEFT", "R", "AND", "with", "contrast"]
 )  # fmt: skip
 TEXTS = st.lists(WORDS, max_size=8).map(" ".join) | st.text(max_size=40)
 PARTS = st.builds(
