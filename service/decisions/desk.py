@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 from service.audit.events import Action
 from service.audit.log import AuditEntry, AuditLog
 from service.decisions.codec import Given, decode_given, encode_given
+from service.decisions.disclosure import disclosable
 from service.decisions.evidence import EvidenceReader
 from service.decisions.reference import ReferenceReader
 from service.decisions.render import render_decision
@@ -108,15 +109,17 @@ class Desk:
 
     def get(self, decision_id: str, caller: Caller) -> bytes:
         """The decision as it was given, with every input and rule result that led to it: JSON of `answer`, `given`,
-        `state`. NotFound also for another institution's."""
+        `state`. What the answer withheld is withheld here too. NotFound also for another institution's."""
         row = self._row(decision_id, caller)
+        given = decode_given(self._keys.open(row.given, f"decision|given|{decision_id}"))
+        policy = self._reference.policy(given.network_version, given.catalogue_version)
         self._journal.submit(
             lambda conn: self._audit.append(conn, _read_entry(Action.DECISION_READ, decision_id, caller))
         )
         return b'{"state":%b,"answer":%b,"given":%b}' % (
             msgspec.json.encode(row.state),
             self._keys.open(row.answer, f"decision|answer|{decision_id}"),
-            self._keys.open(row.given, f"decision|given|{decision_id}"),
+            encode_given(disclosable(given, policy)),
         )
 
     def replay(self, decision_id: str, caller: Caller) -> bytes:

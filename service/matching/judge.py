@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from service.domain.catalogue import Item
 from service.domain.decision import Evidence, JudgedCandidate, JudgedResult, Reason, Verdict, verdict_of
 from service.domain.order import MatchRequest
 from service.domain.report import LabCandidate, ReportHead
@@ -45,12 +46,12 @@ def seconds_of(when: When | None) -> float:
     return (when.start - _LONG_AGO).total_seconds() if when else 0.0
 
 
-def _may_be_told(asked: Asked, head: ReportHead, request: MatchRequest, evidence: Evidence) -> bool:
+def may_be_told(item: Item, head: ReportHead, request: MatchRequest, evidence: Evidence) -> bool:
     """Whether a result may be spoken of at all: own ones always; none where the patient refused sharing; those of
     sensitive items only with the patient's restricted consent. What is not told is not counted as existing."""
     if head.performer == request.requester:
         return True
-    return not evidence.consent_withheld and (not asked.item.sensitive or request.encounter.restricted_consent)
+    return not evidence.consent_withheld and (not item.sensitive or request.encounter.restricted_consent)
 
 
 def _is_listed(asked: Asked, performed: When | None) -> bool:
@@ -71,7 +72,7 @@ def _judge_results(
             asked is not None
             and head.status.exists
             and result.status.exists
-            and _may_be_told(asked, head, request, evidence)
+            and may_be_told(asked.item, head, request, evidence)
             and _is_listed(asked, result.performed)
         ):
             groups[head.id, head.institution, head.number, candidate.identity].append((candidate, asked))
@@ -105,7 +106,7 @@ def _judge_exams(
         if (
             coverage is None
             or not head.status.exists
-            or not _may_be_told(asked, head, request, evidence)
+            or not may_be_told(asked.item, head, request, evidence)
             or not _is_listed(asked, exam.performed)
         ):
             continue
