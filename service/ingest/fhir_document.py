@@ -28,8 +28,9 @@ _TAIL = re.compile(r"(?:^|/)([A-Za-z]+)/([^\s/#|?]{1,120})(?:/_history/[^/]+)?$"
 
 @dataclass(slots=True)
 class Located:
-    """A resource of a type that is used: `ref` (`Type/id`), where it stands, its bytes. `raw` None: deleted, and
-    then `deleted_at` says when, as written. `links` is what the document around it calls its neighbours."""
+    """A resource of a type that is used: `ref` (`Type/id`), where it stands, its bytes (None: deleted). `links` is what
+    the document around it calls its neighbours; `modified_at` when a history says that this version came to be, as
+    written."""
 
     type: str
     ref: str
@@ -38,7 +39,7 @@ class Located:
     length: int
     raw: bytes | None
     links: dict[str, str]
-    deleted_at: str | None = None
+    modified_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +169,12 @@ def _read_bundle(found: FhirDocument, body: bytes, start: int, raw: bytes, place
         elif reason:
             found.ignored.append(Ignored("entry", reason))
         elif length:
-            full_url = about.get("fullUrl")
+            known = len(found.resources)
             try:
-                url = full_url if isinstance(full_url, str) else None
+                url = _url_of(about)
                 _read_resource(found, body, start + at, length, f"{here}.resource", url, links, depth + 1)
+                if (when := _modified(about)) and len(found.resources) > known:
+                    found.resources[-1].modified_at = when
             except BadJson as error:
                 problem_place = error.place if error.place.startswith(here) else f"{here}.resource{error.place}"
                 found.problems.append(Problem(problem_place, error.code, error.reason))
@@ -252,11 +255,23 @@ def _read_delete(
     elif match[1] not in SHAPES:
         found.ignored.append(Ignored(match[1], "type-not-used"))
     else:
-        response = about.get("response")
-        when = response.get("lastModified") if isinstance(response, dict) else None
         deleted = Located(match[1], f"{match[1]}/{match[2]}", place, start, 0, None, links)
-        deleted.deleted_at = when if isinstance(when, str) else None
+        deleted.modified_at = _modified(about)
         found.resources.append(deleted)
+
+
+def _modified(about: dict[str, Any]) -> str | None:
+    response = about.get("response")
+    when = response.get("lastModified") if isinstance(response, dict) else None
+    return when if isinstance(when, str) else None
+
+
+def _url_of(about: dict[str, Any]) -> str | None:
+    """fullUrl, else where the entry asks to be put."""
+    request = about.get("request")
+    put = request.get("url") if isinstance(request, dict) and request.get("method") == "PUT" else None
+    url = about.get("fullUrl") or put
+    return url if isinstance(url, str) else None
 
 
 def _ref(kind: str, given: str | int | None, full_url: str | None, raw: bytes) -> str:

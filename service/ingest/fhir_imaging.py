@@ -31,7 +31,16 @@ _SIDES = {
 }  # fmt: skip
 """SNOMED CT and SRT codes of DICOM CID 244 and ImageLaterality's own letters."""
 
-_MODALITY_OF_CATEGORY = {"CT": "CT", "NMR": "MR", "RUS": "US", "CUS": "US", "VUS": "US", "OUS": "US", "NMS": "NM"}
+_MODALITY_OF_CATEGORY = {
+    "CT": "CT",
+    "NMR": "MR",
+    "RUS": "US",
+    "CUS": "US",
+    "VUS": "US",
+    "OUS": "US",
+    "NMS": "NM",
+    "EC": "ECG",
+}
 """v2-0074 sections that name a modality; they serve where no study does."""
 
 _UNFINISHED = frozenset({"registered", "unknown"})
@@ -126,7 +135,7 @@ def _performer(view: View, studies: Sequence[Study], context: Context) -> str | 
 
 def _worst(status: Status, studies: Sequence[Study]) -> Status:
     """The report's status, but not final while a study is only registered, of unknown state, or carries modifiers."""
-    found = [(one.status, one) for study in studies for _, one in study.described]
+    found = [(_status(one), one) for study in studies for _, one in study.described]
     if not status.is_final:
         return status
     if any(one.modifierExtension or one.implicitRules for _, one in found):
@@ -135,6 +144,11 @@ def _worst(status: Status, studies: Sequence[Study]) -> Status:
         return Status.UNKNOWN
     unfinished = [text for text, _ in found if text in _UNFINISHED]
     return status if not unfinished else Status.REGISTERED if "registered" in unfinished else Status.UNKNOWN
+
+
+def _status(study: ImagingStudy) -> str | None:
+    """Its status; STU3, which has `uid`, had none: there a study that is known is available."""
+    return "available" if study.status is None and study.uid else study.status
 
 
 def _performed(

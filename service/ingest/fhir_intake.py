@@ -71,7 +71,7 @@ class Intake:
     def _draft(self, document_id: int, located: Located) -> Draft:
         raw = located.raw
         if raw is None:
-            at = self.context.when(located.deleted_at)
+            at = self.context.when(located.modified_at)
             stored = StoredResource(
                 located.ref, _DELETED, at.start if at else None, Status.CANCELLED.rank, document_id, located.start, 0
             )
@@ -82,6 +82,7 @@ class Intake:
             refuse(error)
         check_required(resource, located)
         version = version_of(resource, getattr(resource, "issued", None), self.context)
+        version = version or self.context.when(located.modified_at)
         stored = StoredResource(
             located.ref,
             hashlib.sha256(raw).digest(),

@@ -18,10 +18,13 @@ from service.ingest.references import split_logical
 
 _UID = re.compile(r"[0-2](?:\.\d+)+")
 _IMAGING_CATEGORIES = frozenset(
-    {"RAD", "IMG", "IMAGING", "RUS", "CUS", "NMR", "NMS", "XRC", "OUS", "VUS", "LP29684-5", "18748-4", "363679005"}
+    {"RAD", "IMG", "IMAGING", "RUS", "CUS", "NMR", "NMS", "XRC", "OUS", "VUS"}
+    | {"LP29684-5", "18748-4", "363679005", "394914008"}
 )
-"""v2-0074 sections, LOINC and SNOMED CT codes of radiology. CT there is `CAT scan` but also a laboratory's
-abbreviation, so it counts only together with a study or an imaging code."""
+"""v2-0074 sections, LOINC and SNOMED CT codes of radiology."""
+
+_IMAGING_WITHOUT_RESULTS = frozenset({"CT", "EC", "EN"})
+"""v2-0074 CAT scan, electrocardiac, electroneuro: sections that laboratories use as abbreviations too."""
 
 
 def is_imaging(report: DiagnosticReport, context: Context) -> bool:
@@ -30,6 +33,8 @@ def is_imaging(report: DiagnosticReport, context: Context) -> bool:
         return True
     categories = {(one.code or "").upper() for concept in concepts(report.category) for one in concept.codings}
     if not _IMAGING_CATEGORIES.isdisjoint(categories):
+        return True
+    if not report.result and not _IMAGING_WITHOUT_RESULTS.isdisjoint(categories):
         return True
     items = (context.catalogue.find_item(*code) for code in codes_of(report.code))
     return any(item is not None and item.kind == "imaging" for item in items)

@@ -97,7 +97,7 @@ def test_search_outcomes_empty_entries_and_other_types_are_ignored_with_a_reason
 def test_deletion_in_a_history_is_a_version_without_content() -> None:
     gone = {"request": {"method": "DELETE", "url": "DiagnosticReport/9"}, "response": {"lastModified": "2026-01-01"}}
     (found,) = of_entries(json.dumps(gone).encode()).resources
-    assert (found.ref, found.raw, found.deleted_at) == ("DiagnosticReport/9", None, "2026-01-01")
+    assert (found.ref, found.raw, found.modified_at) == ("DiagnosticReport/9", None, "2026-01-01")
 
 
 def test_nested_bundles_are_read_and_end() -> None:
@@ -119,6 +119,7 @@ def test_nested_bundles_are_read_and_end() -> None:
         (b'{"fullUrl":"http://x/fhir/Patient/8","resource":{"resourceType":"Patient"}}', "Patient/8"),
         (b'{"fullUrl":"urn:uuid:ab-1","resource":{"resourceType":"Patient","id":"9"}}', "Patient/9"),
         (b'{"resource":{"resourceType":"Patient","id":12}}', "Patient/12"),
+        (b'{"request":{"method":"PUT","url":"Patient/13"},"resource":{"resourceType":"Patient"}}', "Patient/13"),
     ],
 )
 def test_resource_is_named_by_id_else_by_full_url(entry: bytes, ref: str) -> None:

@@ -13,8 +13,8 @@ UID = "1.2.840.99.1"
 Json = dict[str, Any]
 
 
-def study(id: str = "s1", uid: str | None = UID, **more: Any) -> Json:
-    identifiers = [{"system": "urn:dicom:uid", "value": f"urn:oid:{uid}"}] if uid else []
+def study(id: str = "s1", of: str | None = UID, **more: Any) -> Json:
+    identifiers = [{"system": "urn:dicom:uid", "value": f"urn:oid:{of}"}] if of else []
     identifiers.append({"type": {"coding": [{"code": "ACSN"}]}, "value": "A100"})
     return {
         "resourceType": "ImagingStudy",
@@ -163,7 +163,7 @@ def test_performed_is_report_then_study_then_series(
 
 
 def test_study_without_uid_goes_by_its_id() -> None:
-    assert read(study(uid=None)).exam.head.number == "study/s1"
+    assert read(study(of=None)).exam.head.number == "study/s1"
 
 
 def test_sides_of_series_stay_apart() -> None:
@@ -181,3 +181,13 @@ def test_performer_of_the_series_made_the_images_and_the_report_s_read_them() ->
     head = read(bundle(imaging_report(), made)).exam.head
     assert (head.performer, head.interpreter) == ("h2", "h1")
     assert read(made).exam.head.performer == "h2"
+
+
+def test_stu3_shaped_study_is_read() -> None:
+    made = study(status=None, identifier=None, uid=f"urn:oid:{UID}", accession={"value": "A100"}, patient=None)
+    assert (read(made).exam.study_uid, read(made).exam.head.status) == (UID, Status.FINAL)
+
+
+def test_ct_section_without_results_is_imaging() -> None:
+    exam = read(imaging_report(imagingStudy=None, category=[{"coding": [{"code": "CT"}]}])).exam
+    assert [(one.modality, one.region) for one in exam.parts] == [("CT", "CHEST")]

@@ -91,6 +91,14 @@ def test_late_older_version_does_not_replace() -> None:
         assert sum(one.total("new") for one in counts) == 2
 
 
+def test_history_without_own_times_is_ordered_by_its_entries() -> None:
+    entries = [  # newest first, as FHIR R4 http.html#history has it
+        {"resource": observation(value=n), "response": {"lastModified": f"2026-11-0{n}T00:00:00Z"}} for n in (3, 2, 1)
+    ]
+    house = read(report(), {"resourceType": "Bundle", "type": "history", "entry": entries})
+    assert house.result.measured.reported == "3"
+
+
 def test_of_equal_times_the_corrected_one_stands() -> None:
     old, new = dated(observation(value=100), 1), dated(observation(value=132), 1, status="corrected")
     for order in orders([report(), old, new]):
