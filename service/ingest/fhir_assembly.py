@@ -9,11 +9,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from service.ingest.fhir_imaging import read_exam, read_study_exam
 from service.ingest.fhir_intake import Intake
 from service.ingest.fhir_people import People
 from service.ingest.fhir_report import Assembled, is_laboratory, read_lab_report, read_single, report_head
-from service.ingest.fhir_shapes import DiagnosticReport, ImagingStudy, Observation, references
+from service.ingest.fhir_shapes import DiagnosticReport, ImagingStudy, Observation, Resource, references
 from service.ingest.fhir_store import Shelf
 from service.ingest.fhir_studies import Study, StudyFinder, is_imaging, is_there, study_key, study_links
 from service.ingest.fhir_values import Context, status_of
@@ -66,7 +68,7 @@ class Assembly:
         for at in self.intake.of_type("ImagingStudy"):
             studies |= self._note_study(at)
         links = {link for key in studies for link in (key, *pixels.get(key, ()))}
-        touched = self._touched({*self.intake.changed, *links, *self._new_links()})
+        touched = self._touched({*self._telling(), *links, *self._new_links()})
         used, left = self._superseded()
         everything = {*self.intake.changed, *touched, *used}
         self._rounds({root for root in everything if root.startswith("DiagnosticReport/")}, self._report)
@@ -78,6 +80,16 @@ class Assembly:
 
     def _touched(self, changed: set[str]) -> set[str]:
         return {root for roots in self.batch.find_roots(changed).values() for root in roots}
+
+    def _telling(self) -> set[str]:
+        """The changed resources that say something else than before. An Organization that was only saved again must
+        not have every report of the house made again."""
+        found = set(self.intake.changed)
+        for ref in self.intake.before:
+            now, before = self.intake.changed[ref].resource, self._before(ref)
+            if now and before and before.resource and _content(now) == _content(before.resource):
+                found.discard(ref)
+        return found
 
     def _new_links(self) -> set[str]:
         return {
@@ -259,6 +271,10 @@ class Assembly:
                     self.intake.refuse_late(stranger.observation.ref, "subject-differs")
         if refused:
             self.batch.reject(refused)
+
+
+def _content(resource: Resource) -> Resource:
+    return msgspec.structs.replace(resource, meta=None)
 
 
 def _uses_results(root: str) -> bool:

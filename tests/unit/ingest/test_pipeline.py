@@ -134,6 +134,15 @@ def test_deleted_report_is_gone_and_its_results_too() -> None:
         assert house.reports == {}
 
 
+def test_organization_that_was_only_saved_again_touches_no_report() -> None:
+    house = House()
+    lab = {"resourceType": "Organization", "id": "lab", "identifier": [{"value": "h2"}]}
+    house.load(bundle(report(performer=[{"reference": "Organization/lab"}]), observation(), dated(lab, 1)))
+    assert dict(house.load(dated(lab, 2)).reports) == {}
+    assert house.load(dated(lab, 3, identifier=[{"value": "h1"}])).reports["updated"] == 1
+    assert house.report.head.performer == "h1"
+
+
 def test_observation_stands_alone_until_a_report_uses_it() -> None:
     house = House()
     house.load(observation())
