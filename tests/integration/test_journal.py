@@ -48,7 +48,10 @@ def test_works_that_wait_share_one_transaction(database: Database) -> None:
 
     journal = Journal(database, around)
     with ThreadPoolExecutor(20) as pool:
-        answers = [pool.submit(journal.submit, put(f"n{n}")) for n in range(20)]
+        answers = [pool.submit(journal.submit, put("n0"))]
+        while not opened:  # the first transaction has begun: the others wait for the next
+            threading.Event().wait(0.01)
+        answers += [pool.submit(journal.submit, put(f"n{n}")) for n in range(1, 20)]
         while journal._queue.qsize() < 19:
             threading.Event().wait(0.01)
         gate.set()
