@@ -36,6 +36,7 @@ SPEC = Spec(
         case("left knee, plain", True, knee("L"), orders=knee_with("L")),
         case("left knee, only the right one enhanced", True, parts(("L", "without"), ("R", "with")), orders=knee_with("L")),
         case("left knee, enhanced on both sides", False, parts(("B", "with")), orders=knee_with("L")),
+        case("left knee, an unsaid side plain, the right one enhanced", True, parts((None, "without"), ("R", "with")), orders=knee_with("L")),
         case("both knees, only one enhanced", True, parts(("L", "with"), ("R", "without")), orders=knee_with("B")),
         case("both knees, each enhanced", False, parts(("L", "with"), ("R", "both")), orders=knee_with("B")),
         case("left knee plain, an unsaid side enhanced", False, parts(("L", "without"), (None, "with")), orders=knee_with("L")),

@@ -114,6 +114,11 @@ def test_own_record_completes_what_the_query_does_not_say():
     assert (found.match, found.confirmed) == (CONFIRMED, (own.id, other.id))
 
 
+def test_own_record_no_longer_in_use_is_only_probable():
+    own = record((RESIDENT, LI), institution=HERE, local="0001", active=False)
+    assert in_every_order(query((MRN, "0001")), own).match is PROBABLE
+
+
 def test_own_record_that_disagrees_with_the_query_is_a_conflict():
     own = record((RESIDENT, LI), institution=HERE, local="0001")
     assert in_every_order(query((MRN, "0001"), name="王芳"), own).match is CONFLICT
