@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,7 @@ from sqlalchemy.engine import URL
 from service.domain.errors import Unavailable
 from service.registry import engines
 from service.registry.tables import counter
+from service.registry.turns import turn
 
 _OURS = (sql.IntegrityError, sql.DataError, sql.ProgrammingError, sql.NotSupportedError)
 """Errors that tell of a mistake in this program, not of the database's state."""
@@ -74,7 +75,8 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction: durable when the block has ended, undone when it raises. SQLite has one writer at a time."""
-        with _translated(), self._writer.begin() as conn:
+        order = turn(self.url.database or "") if self.is_sqlite else nullcontext()
+        with order, _translated(), self._writer.begin() as conn:
             yield conn
 
     def take_ids(self, conn: Connection, name: str, n: int) -> int:

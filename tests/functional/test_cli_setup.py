@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -169,6 +170,43 @@ def test_serve_answers_and_stops(ready: Shell, free_port: int, workers: str) -> 
         assert server.wait(30) in (0, -15)
     assert ready.run("audit", "verify").returncode == 0
     assert "22010219" not in errors.read_text()
+
+
+@pytest.mark.slow
+def test_killed_server_has_lost_no_decision_it_gave_and_its_log_is_intact(ready: Shell, free_port: int) -> None:
+    token = ready.run("token", "--institution", "county-hospital").stdout.strip()
+    errors = ready.home / "stderr.txt"
+    with errors.open("w") as out:
+        server = subprocess.Popen(
+            ready.command("serve", "--port", str(free_port)), env=ready.environment, stdout=out, stderr=out
+        )
+    given: list[str] = []
+
+    def ask() -> None:
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.Client(base_url=f"http://127.0.0.1:{free_port}", headers=headers) as client:
+            while True:
+                try:
+                    given.append(client.post("/api/v1/match", json=match_body()).json()["decisionId"])
+                except httpx.TransportError:
+                    return
+
+    try:
+        wait_until_ready(f"http://127.0.0.1:{free_port}", errors)
+        with ThreadPoolExecutor(4) as pool:
+            for _ in range(4):
+                pool.submit(ask)
+            while len(given) < 40:
+                time.sleep(0.05)
+            server.kill()
+    finally:
+        server.kill()
+        server.wait(10)
+    with sqlite3.connect(ready.home / "testonce.db") as conn:
+        stored = {row[0] for row in conn.execute("SELECT id FROM decision")}
+        audited = {row[0].partition("/")[2] for row in conn.execute("SELECT subject FROM audit")}
+    assert set(given) <= stored <= audited
+    assert ready.run("audit", "verify").returncode == 0
 
 
 def wait_until_ready(base: str, errors: Path) -> None:
