@@ -10,6 +10,7 @@ from starlette.types import Receive
 
 from service.domain.errors import Fault, InvalidInput
 from service.edge.errors import TooLarge, UnsupportedMedia
+from service.ingest.strict_json import BadJson, check_keys
 
 _DECODER = msgspec.json.Decoder()
 
@@ -52,7 +53,8 @@ def _too_large(limit: int) -> TooLarge:
 
 
 async def read_json(scope: Mapping[str, Any], receive: Receive, limit: int) -> Any:
-    """The body as JSON (RFC 8259). Raises UnsupportedMedia, TooLarge, or InvalidInput with the place of the fault."""
+    """The body as JSON (RFC 8259), no key twice in one object: of two patients the wrong one might be read. Raises
+    UnsupportedMedia, TooLarge, or InvalidInput with the place of the fault."""
     media = (header(scope, b"content-type") or "application/json").partition(";")[0].strip().lower()
     if media != "application/json" and not (media.startswith("application/") and media.endswith("+json")):
         raise UnsupportedMedia("the body must be JSON: send Content-Type: application/json")
@@ -60,7 +62,11 @@ async def read_json(scope: Mapping[str, Any], receive: Receive, limit: int) -> A
     if not body.strip():
         raise InvalidInput("the body is empty; a JSON object is expected")
     try:
-        return _DECODER.decode(body)
+        value = _DECODER.decode(body)
+        check_keys(body)
+        return value
+    except BadJson as error:  # its reason may quote the body
+        raise InvalidInput("the body is ambiguous", [Fault("", f"JSON is refused: {error.code}")]) from None
     except msgspec.DecodeError as error:
         raise InvalidInput("the body is not JSON", [Fault("", str(error))]) from None
     except UnicodeDecodeError as error:

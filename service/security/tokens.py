@@ -81,9 +81,17 @@ class Tokens:
             raise NotAuthenticated("the token is not valid here") from None
         if not (isinstance(institution, str) and _INSTITUTION.fullmatch(institution)):
             raise NotAuthenticated("the token names no institution")
-        if not isinstance(expires, int | float) or not isinstance(actor, str):
+        if not (_is_time(expires) and isinstance(actor, str)):
             raise NotAuthenticated("the token is not valid here")
+        starts = claims.get("nbf", 0)
+        if not _is_time(starts) or starts > self._clock():
+            raise NotAuthenticated("the token is not valid yet")
         return Caller(institution, role, actor[:200]), float(expires)
+
+
+def _is_time(value: object) -> bool:
+    """Whether it is a NumericDate (RFC 7519, 2); NaN would never expire."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**53
 
 
 def bearer(authorization: str | None) -> str:

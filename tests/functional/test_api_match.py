@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -69,6 +71,14 @@ def test_body_that_cannot_be_used_is_400(world: World, body: bytes) -> None:
         "/api/v1/match", content=body, headers=world.headers(**{"Content-Type": "application/json"})
     )
     assert_problem(answer, 400, "invalid-input")
+
+
+@pytest.mark.parametrize("at", ["patient", "conditionChanged", "value"])
+def test_key_given_twice_is_refused_though_the_last_one_would_do(world: World, at: str) -> None:
+    text = json.dumps(match_body(encounter={"conditionChanged": False}))
+    twice = re.sub(rf'"{at}": ', rf'"{at}": "another", "{at}": ', text, count=1).encode()
+    headers = world.headers(**{"Content-Type": "application/json"})
+    assert_problem(world.client.post("/api/v1/match", content=twice, headers=headers), 400, "invalid-input")
 
 
 def test_every_fault_is_listed_with_its_place(world: World) -> None:

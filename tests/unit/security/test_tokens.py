@@ -64,7 +64,21 @@ def test_token_without_a_claim_is_refused(missing: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"iss": "other"}, {"role": "root"}, {"institution": "../x"}, {"institution": 7}, {"exp": "soon"}, {"sub": 7}],
+    [
+        {"iss": "other"},
+        {"role": "root"},
+        {"role": ["admin"]},
+        {"institution": "../x"},
+        {"institution": 7},
+        {"sub": 7},
+        {"exp": "soon"},
+        {"exp": True},
+        {"exp": 10**400},
+        {"exp": float("nan")},
+        {"exp": float("inf")},
+        {"nbf": 1_900_000_000},
+        {"nbf": "soon"},
+    ],
 )
 def test_token_with_a_wrong_claim_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(NotAuthenticated):
