@@ -77,7 +77,8 @@ def _decode_single_byte(raw: bytes, term: str) -> Decoded:
             return Decoded(text, "utf-8")
         if (text := _chinese(raw)) is not None:
             return Decoded(text, "gb18030")
-        if codec is None and (text := _strict(raw, "utf-8")) is not None:
+        text = _strict(raw, "utf-8") if codec is None else _utf8_han(raw)
+        if text is not None:
             return Decoded(text, "utf-8")
         return Decoded(raw.decode("latin-1"), None if codec or not term else "lossy")
     if codec is not None and (text := _strict(raw, codec)) is not None:

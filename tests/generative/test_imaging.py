@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.ingest.charsets import decode_text, read_terms
@@ -87,6 +87,7 @@ def test_chinese_names_in_gb_bytes_are_read_under_any_usual_label(family: str, g
     assert decode_text(name.encode("gb2312"), read_terms(label.encode())).text == name
 
 
+@example("両両両両", "両両両両", "ISO_IR 100")  # GB 2312 too, but as symbols: no name
 @given(HAN, HAN, st.sampled_from(["", "ISO_IR 100", "ISO_IR 192", "ISO_IR192"]))
 def test_chinese_names_in_utf8_are_read_under_any_usual_label(family: str, given_name: str, label: str) -> None:
     name = f"{family}^{given_name}"
