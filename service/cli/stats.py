@@ -44,6 +44,9 @@ def stats(
 
 
 def _print_table(answer: dict[str, Any]) -> None:
+    import os
+    import sys
+
     from rich.console import Console
     from rich.table import Table
 
@@ -53,7 +56,7 @@ def _print_table(answer: dict[str, Any]) -> None:
     }  # fmt: skip
     table = Table(box=None, pad_edge=False)
     for name in answer["by"]:
-        table.add_column(name)
+        table.add_column(name, overflow="fold")  # a code cut short is another code
     for title in columns.values():
         table.add_column(title, justify="right")
     for row in answer["rows"]:
@@ -62,7 +65,8 @@ def _print_table(answer: dict[str, Any]) -> None:
         table.add_section()
         empty = ["total", *[""] * (len(answer["by"]) - 1)]
         table.add_row(*empty, *(_cell(name, answer["total"][name]) for name in columns))
-    console = Console()
+    # rich takes 80 columns where there is no terminal; a file or a pager need not be so narrow
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 130)
     console.print(table)
     if reasons := answer["total"]["reasons"]:
         console.print("repeated because: " + ", ".join(f"{code} {n}" for code, n in reasons.items()))

@@ -225,7 +225,7 @@ def _ordered_at(read: _Reader, value: object, now: datetime, zone: tzinfo) -> da
     if text is None:
         return now
     try:
-        when = parse_when(text, zone)
+        when = parse_when(text.upper(), zone)  # RFC 3339, 5.6: t and z may be written small
     except ValueError:
         when = None
     if when is None or when.precision is not Precision.MOMENT or not re.search(r"(Z|z|[+-]\d{2}:?\d{2})$", text):

@@ -1,8 +1,8 @@
 """Counts of prompts and of what came of them.
 
-A prompt is an order answered with reusable, review or partial; it is recognised, repeated or unanswered, so that the
-three add up to the prompts in every group. Rate = items recognised / items offered and answered; a repeat given only
-excluded reasons is left out of it (contract, section 4).
+A prompt is an order answered with reusable, review or partial for which something was offered; it is recognised,
+repeated or unanswered, so that the three add up to the prompts in every group. Rate = items recognised / items offered
+and answered; a repeat given only excluded reasons is left out of it (contract, section 4).
 """
 
 from __future__ import annotations

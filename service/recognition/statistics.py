@@ -54,7 +54,7 @@ def _edge(text: str | None, name: str, default: int, zone: tzinfo, faults: list[
     if not text:
         return default
     try:
-        when = parse_when(text, zone)
+        when = parse_when(text.strip().replace(" ", "+"), zone)  # in an address a plus that nobody escaped is a blank
     except ValueError:
         faults.append(Fault(name, "a day (2026-11-22) or a time (RFC 3339) is expected"))
         return default
@@ -141,6 +141,7 @@ _SELECT = (
         prompt.c.decided_at >= bindparam("least"),
         prompt.c.decided_at < bindparam("most"),
         prompt.c.outcome.in_(PROMPTING),
+        prompt.c.offered != "[]",  # an identity conflict asks for a look, but offers nothing that could be recognised
     )
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.security.caller import Role
-from tests.support.serving import World, assert_problem
+from tests.support.serving import World, assert_problem, match_body
 
 PATH = "/api/v1/statistics"
 
@@ -30,6 +30,9 @@ def counted(any_world: World) -> World:
     answered(any_world, "CT.CHEST", action="repeated", reasons=["quality-doubt"])
     answered(any_world, "CT.CHEST")
     answered(any_world, "777-3")  # no result: no prompt
+    stranger = match_body("718-7") | {"patient": match_body()["patient"] | {"birthDate": "1949-12-30"}}
+    conflict = any_world.client.post("/api/v1/match", json=stranger, headers=any_world.headers()).json()
+    assert conflict["orders"][0]["decision"] == "review"  # nothing offered: no prompt
     return any_world
 
 
@@ -59,7 +62,8 @@ def test_every_group_adds_up(counted: World, by: str) -> None:
     assert answer["rows"]
     for row in answer["rows"]:
         assert row["recognised"] + row["repeated"] + row["unanswered"] == row["prompts"]
-    for key in ("itemsOffered", "itemsRecognised", "amount"):
+    whole = ("prompts", "unanswered") if by not in ("item", "reason") else ()
+    for key in ("itemsOffered", "itemsRecognised", "amount", *whole):
         if by != "reason":
             assert sum(row[key] for row in answer["rows"]) == pytest.approx(answer["total"][key])
 
@@ -67,6 +71,9 @@ def test_every_group_adds_up(counted: World, by: str) -> None:
 def test_period_counts_days_of_the_network_zone(counted: World) -> None:
     (day,) = {row["day"] for row in ask(counted, "day")["rows"]}
     assert ask(counted, from_=day, to=day)["total"]["prompts"] == 6
+    assert ask(counted, from_=f"{day}T00:00:00+08:00")["total"]["prompts"] == 6
+    bare = counted.client.get(f"{PATH}?from={day}T00:00:00+08:00", headers=counted.headers(role=Role.AUDITOR))
+    assert bare.json()["total"]["prompts"] == 6  # a plus that was not escaped arrives as a blank
     assert ask(counted, from_="2001-01-01", to="2001-01-02")["total"]["prompts"] == 0
 
 

@@ -137,6 +137,10 @@ def test_no_fault_repeats_what_was_given():
     assert "李" not in told
 
 
+def test_small_letters_of_a_time_are_read():
+    assert read(orderedAt="2026-01-01t10:00:00z").ordered_at.isoformat() == "2026-01-01T10:00:00+00:00"
+
+
 @pytest.mark.parametrize(("ahead", "accepted"), [(0, True), (300, True), (301, False), (-(10**9), True)])
 def test_order_may_lie_five_minutes_ahead_and_any_time_back(ahead: int, accepted: bool):
     text = (NOW + timedelta(seconds=ahead)).isoformat()
