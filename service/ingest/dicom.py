@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 from service.domain.codes import DICOM_DCM, LOINC, SNOMED_CT
 from service.domain.times import When
 from service.ingest.charsets import read_terms
-from service.ingest.dicom_elements import MAX_HEADER, Elements, Header, NeedMore, UnreadableDicom, read_header
+from service.ingest.dicom_elements import MAX_HEADER, Header, UnreadableDicom, read_header
 from service.ingest.dicom_times import iso_of, read_date, read_started
 from service.ingest.dicom_values import Values
 from service.ingest.port import SeriesFacts
@@ -37,14 +38,6 @@ _CODES = {
     0x00082218: "AnatomicRegionSequence",
 }  # fmt: skip
 _SCHEMES = {"SCT": SNOMED_CT, "SRT": "SRT", "SNM3": "SRT", "99SDM": "SRT", "LN": LOINC, "DCM": DICOM_DCM}
-_WANTED = frozenset(
-    {
-        0x00080005, 0x00080018, 0x0020000D, 0x0020000E, 0x00100010, 0x00100020, 0x00100021, 0x00100030, 0x00100040,
-        0x00101000, 0x00101002, 0x00080080, 0x00080201, 0x0008002A, 0x00080022, 0x00080032, 0x00080021, 0x00080031,
-        0x00080020, 0x00080030, 0x00080008, 0x00200060, 0x00200062, 0x00209072, 0x00180012, 0x00189345, 0x00400275,
-        0x52009229, 0x00209071, 0x00080100, 0x00080102, 0x00080104, 0x00100022, *_TEXTS, *_CODES,
-    }
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +77,7 @@ def read_dicom(source: bytes | Path, zone: tzinfo = UTC, default_charset: str = 
     study, series, instance and patient it belongs to; OSError when the file cannot be opened.
     """
     data, header = _read_source(source)
-    values = Values(header.elements, read_terms(default_charset.encode("ascii")), header.little)
+    values = Values(header.dataset, read_terms(default_charset.encode("ascii")))
     study, series, sop = _read_uids(values, header.meta)
     patient_id = values.text(0x00100020)
     if not patient_id:
@@ -144,15 +137,16 @@ def read_names(text: str) -> tuple[str, ...]:
 
 def _read_source(source: bytes | Path) -> tuple[bytes, Header]:
     if isinstance(source, bytes):
-        return source, read_header(source, _WANTED)
+        return source, read_header(source)
     with source.open("rb") as file:
         data = file.read(_CHUNK)
         if len(data) == _CHUNK:
-            try:
-                return data, read_header(data, _WANTED, whole=False)
-            except NeedMore:
-                data += file.read(MAX_HEADER + 1 - _CHUNK)
-    return data, read_header(data, _WANTED)
+            with suppress(UnreadableDicom):  # the whole file says the same, or reads on
+                header = read_header(data)
+                if header.at_pixels:
+                    return data, header
+            data += file.read(MAX_HEADER + 1 - _CHUNK)
+    return data, read_header(data)
 
 
 def _read_uids(values: Values, meta: Mapping[int, bytes]) -> tuple[str, str, str]:
@@ -214,4 +208,4 @@ def _read_code(item: Values) -> list[str] | None:
     return [_SCHEMES.get(scheme, scheme), code, item.text(0x00080104)] if code else None
 
 
-__all__ = ["DicomInstance", "Elements", "UnreadableDicom", "read_dicom", "read_names", "series_facts"]
+__all__ = ["DicomInstance", "UnreadableDicom", "read_dicom", "read_names", "series_facts"]

@@ -1,29 +1,36 @@
-"""The header of a DICOM file as raw elements: only those asked for, only as far as the pixels.
+"""The header of a DICOM file, by pydicom: the elements before the pixels, their values as raw bytes.
 
-Our own walk instead of `pydicom.dcmread`, for three reasons: it never inflates a deflated file (400 kB can hold
-800 MB), it never recurses without end, and it neither warns nor logs values, which are a patient's. Values stay raw
-bytes, so that a wrong Specific Character Set can still be repaired. PS3.5 7.1 to 7.5 is the structure, PS3.10 7 the
-file. `tests/unit/ingest/test_dicom.py` compares it with pydicom on every file that pydicom ships.
+pydicom's element reader is called rather than `pydicom.dcmread`, for three reasons: `dcmread` inflates a deflated
+file before anyone can refuse it (400 kB can hold 800 MB), it loses the whole file by one broken element, and it
+decodes text by a character set that is often wrong, which raw bytes survive. PS3.5 7 is the structure, PS3.10 7 the
+file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Set
+import logging
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from struct import Struct
+from io import BytesIO
+from traceback import walk_tb
+
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filereader import ENCODED_VR, data_element_generator, read_preamble, read_sequence
+from pydicom.tag import BaseTag
+from pydicom.uid import ExplicitVRBigEndian
 
 MAX_HEADER = 64 * 1024 * 1024
 MAX_DEPTH = 64
 DEFLATED = {b"1.2.840.10008.1.2.1.99", b"1.2.840.10008.1.2.4.95", b"1.2.840.10008.1.2.4.205"}  # PS3.6 table A-1
-_EXPLICIT_BIG = b"1.2.840.10008.1.2.2"
 _UNDEFINED = 0xFFFFFFFF
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_FIRST_PIXELS, _LAST_PIXELS = 0x7FE00008, 0x7FE00010
-_SHORT = {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL",
-          b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}  # fmt: skip
-_LONG = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
-_KNOWN = _SHORT | _LONG
-_LITTLE, _BIG = (Struct("<HH2sH"), Struct("<HHL"), Struct("<L")), (Struct(">HH2sH"), Struct(">HHL"), Struct(">L"))
+_PIXELS = {0x7FE00008, 0x7FE00009, 0x7FE00010}  # (Double) Float Pixel Data, Pixel Data
+
+# pydicom tells odd values, which are a patient's, in its log and in warnings. Both are silenced once and for the whole
+# process: `warnings.catch_warnings` around each call would change other threads' filters.
+logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+warnings.filterwarnings("ignore", module="pydicom")
 
 
 class UnreadableDicom(Exception):
@@ -36,170 +43,102 @@ class UnreadableDicom(Exception):
         self.message = message
 
 
-class NeedMore(Exception):
-    """The bytes given end inside the header; the file goes on."""
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The data set as far as the pixels, nothing in it converted yet; the values of the file meta information; where
+    the reading ended, and whether that was at the pixels."""
 
-
-Elements = dict[int, "bytes | list[Elements]"]
+    dataset: Dataset
+    meta: dict[int, bytes]
+    end: int
+    at_pixels: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """The elements asked for, those of the file meta information, how numbers are written, where the pixels start
-    (or the file ends), and whether it ended too early."""
-
-    elements: Elements
-    meta: dict[int, bytes]
-    little: bool
+class _Read:
+    elements: dict[BaseTag, DataElement | RawDataElement]
     end: int
-    truncated: bool = False
+    stopped: bool
 
 
-def read_header(data: bytes, wanted: Set[int], whole: bool = True) -> Header:
-    """Reads the wanted top-level elements of a file. `whole` False: `data` is only the file's beginning.
+def read_header(data: bytes) -> Header:
+    """Reads the header of the file that starts with `data`; of bytes that are cut off, what came before.
 
-    Raises UnreadableDicom, or NeedMore when `whole` is False and the beginning does not suffice.
+    Raises UnreadableDicom (`not-dicom`, `deflated`, `too-deep`, `header-too-large`).
     """
-    start = 132 if data[128:132] == b"DICM" else 0
-    if len(data) < start + 8:
-        raise UnreadableDicom("not-dicom", "The file is too short to be DICOM; export it again.")
-    meta, start = _read_file_meta(data, start, whole)
+    file = BytesIO(data[:MAX_HEADER])
+    read_preamble(file, force=True)
+    start = _read(file, False, True, lambda tag: tag >> 16 != 2)  # always explicit little endian (PS3.10 7.1)
+    first = data[start.end : start.end + 8]
+    if len(first) < 8:
+        raise UnreadableDicom("not-dicom", "The file ends before a DICOM data set begins; export it again.")
+    meta = {int(tag): _raw(one).strip(b"\0 ") for tag, one in start.elements.items()}
     syntax = meta.get(0x00020010)
     if syntax in DEFLATED:
         raise UnreadableDicom(
             "deflated", "The file is stored deflated, which is not opened; export it as Explicit VR Little Endian."
         )
-    walk = _Walk(data, wanted, whole, *_encoding(data, start, syntax))
-    elements, end = walk.read(start, min(len(data), MAX_HEADER), 0)
-    if end >= MAX_HEADER:
+    file.seek(start.end)
+    body = _read(file, *_encoding(first, syntax), _PIXELS.__contains__)
+    if len(data) > MAX_HEADER and not body.stopped:
         raise UnreadableDicom("header-too-large", f"The header is larger than {MAX_HEADER} bytes; it is not read.")
-    return Header(elements, meta, walk.little, end, walk.truncated)
+    return Header(Dataset(body.elements), meta, body.end, body.stopped)
 
 
-def _read_file_meta(data: bytes, pos: int, whole: bool) -> tuple[dict[int, bytes], int]:
-    """Group 2, always explicit little endian (PS3.10 7.1), and where it ends. Of two equal tags the last counts."""
-    meta: dict[int, bytes] = {}
-    while data[pos : pos + 2] == b"\x02\x00":
-        vr = data[pos + 4 : pos + 6]
-        if vr in _LONG:
-            head, length = 12, int.from_bytes(data[pos + 8 : pos + 12], "little")
-        elif vr in _SHORT:
-            head, length = 8, int.from_bytes(data[pos + 6 : pos + 8], "little")
-        else:
-            head, length = 8, int.from_bytes(data[pos + 4 : pos + 8], "little")
-        if pos + head + length > len(data):
-            if not whole:
-                raise NeedMore
-            raise UnreadableDicom("not-dicom", "The file ends inside its meta information; export it again.")
-        tag = 0x00020000 | int.from_bytes(data[pos + 2 : pos + 4], "little")
-        meta[tag] = data[pos + head : pos + head + length].strip(b"\0 ")
-        pos += head + length
-    return meta, pos
+def _read(file: BytesIO, implicit: bool, little: bool, is_end: Callable[[int], bool]) -> _Read:
+    """The elements up to the first for which `is_end` holds. An element that pydicom cannot read is left out; where
+    it ends is unknown if its length is undefined, and then the reading ends before it."""
+    found: dict[BaseTag, DataElement | RawDataElement] = {}
+    end = file.tell()
+    after: int | None = None  # where the element ends that is being read
+    stopped = False
+
+    def stop(tag: BaseTag, _vr: str | None, length: int) -> bool:
+        nonlocal after, stopped
+        after = None if length == _UNDEFINED else file.tell() + length
+        stopped = is_end(tag)
+        return stopped
+
+    while True:
+        try:
+            for element in data_element_generator(file, implicit, little, stop):
+                if after is not None and file.tell() < after:
+                    break  # cut off: half a UID or PatientID is another's
+                found[element.tag] = element
+                end, after = file.tell(), None
+        except Exception as error:  # pydicom raises whatever the broken bytes lead it to
+            depth = sum(frame.f_code is read_sequence.__code__ for frame, _ in walk_tb(error.__traceback__))
+            if depth > MAX_DEPTH:
+                raise _too_deep() from None
+            if after is None:
+                return _Read(found, end, False)
+            file.seek(after)
+            continue
+        if any(isinstance(one, DataElement) and _depth(one) > MAX_DEPTH for one in found.values()):
+            raise _too_deep()
+        return _Read(found, file.tell(), stopped)
 
 
-def _encoding(data: bytes, pos: int, syntax: bytes | None) -> tuple[bool, bool]:
+def _too_deep() -> UnreadableDicom:
+    return UnreadableDicom("too-deep", f"Sequences are nested deeper than {MAX_DEPTH}; such a file is not read.")
+
+
+def _depth(sequence: DataElement) -> int:
+    """How deep sequences of undefined length are nested; pydicom reads those of a defined length when asked for."""
+    inner = (one for item in sequence.value for one in item.values() if isinstance(one, DataElement))
+    return 1 + max(map(_depth, inner), default=0)
+
+
+def _encoding(first: bytes, syntax: bytes | None) -> tuple[bool, bool]:
     """(implicit, little). What the first element looks like wins over what the file says of itself: some lie."""
-    looks_explicit = data[pos + 4 : pos + 6] in _KNOWN
-    if syntax == _EXPLICIT_BIG:
+    looks_explicit = first[4:6] in ENCODED_VR
+    if syntax == ExplicitVRBigEndian.encode("ascii"):
         return False, False
     # Without a transfer syntax, a group such as 0x0008 read the wrong way round is 0x0800 and more.
-    big = syntax is None and looks_explicit and int.from_bytes(data[pos : pos + 2], "little") >= 0x400
+    big = syntax is None and looks_explicit and int.from_bytes(first[:2], "little") >= 0x400
     return not looks_explicit, not big
 
 
-class _Walk:
-    def __init__(self, data: bytes, wanted: Set[int], whole: bool, implicit: bool, little: bool) -> None:
-        self.data, self.wanted, self.whole = data, wanted, whole
-        self.implicit, self.little = implicit, little
-        self.truncated = False
-        explicit, plain, long = _LITTLE if little else _BIG
-        self.explicit, self.plain, self.long = explicit.unpack_from, plain.unpack_from, long.unpack_from
-
-    def read(self, pos: int, end: int, depth: int, implicit: bool | None = None) -> tuple[Elements, int]:
-        """Elements from `pos` to `end`, to an item's delimiter, or to the pixels. Gives where it stopped."""
-        if depth > MAX_DEPTH:
-            raise UnreadableDicom("too-deep", f"Sequences are nested deeper than {MAX_DEPTH}; such a file is not read.")
-        implicit = self.implicit if implicit is None else implicit
-        data, explicit, plain, wanted = self.data, self.explicit, self.plain, self.wanted
-        found: Elements = {}
-        while pos + 8 <= end:
-            if implicit:
-                group, element, length = plain(data, pos)
-                vr, value = b"", pos + 8
-            else:
-                group, element, vr, length = explicit(data, pos)
-                value = pos + 8
-                if vr not in _SHORT:
-                    if vr in _LONG:
-                        if value + 4 > end:
-                            break
-                        length = self.long(data, value)[0]
-                        value += 4
-                    elif not vr.isalpha():  # some writers switch to implicit inside explicit (pydicom issue 1067)
-                        length = plain(data, pos)[2]
-                        vr = b""
-            tag = group << 16 | element
-            if depth == 0 and _FIRST_PIXELS <= tag <= _LAST_PIXELS:
-                return found, pos
-            if tag in (_ITEM_END, _SEQUENCE_END):
-                return found, value
-            if length == _UNDEFINED:
-                keep = tag in wanted
-                if vr in (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV"):
-                    pos = self.skip_fragments(value, end)
-                    continue
-                items, pos = self.read_items(value, end, depth + 1, implicit or vr == b"UN")
-                if keep:
-                    found[tag] = items
-                continue
-            pos = value + length
-            if pos > end:
-                self.cut(end)
-                return found, end
-            if tag in wanted:
-                if vr in (b"SQ", b"UN", b"") and data[value : value + 4] in _ITEM_STARTS:
-                    found[tag] = self.read_items(value, pos, depth + 1, implicit or vr == b"UN")[0]
-                else:
-                    found[tag] = data[value:pos]
-        if depth == 0:
-            self.cut(end, expected=True)
-        return found, end
-
-    def read_items(self, pos: int, end: int, depth: int, implicit: bool) -> tuple[list[Elements], int]:
-        """The items of a sequence, up to its delimiter or `end` (PS3.5 7.5.2)."""
-        items: list[Elements] = []
-        while pos + 8 <= end:
-            group, element, length = self.plain(self.data, pos)
-            tag, pos = group << 16 | element, pos + 8
-            if tag == _SEQUENCE_END:
-                return items, pos
-            if tag != _ITEM:  # no item: the length was wrong; leave the rest to the reader of elements
-                return items, pos - 8
-            if length == _UNDEFINED:
-                item, pos = self.read(pos, end, depth, implicit)
-            else:
-                stop = min(pos + length, end)
-                item, _ = self.read(pos, stop, depth, implicit)
-                pos = stop
-            items.append(item)
-        return items, pos
-
-    def skip_fragments(self, pos: int, end: int) -> int:
-        """The end of an encapsulated value, such as an icon's (PS3.5 A.4)."""
-        while pos + 8 <= end:
-            group, element, length = self.plain(self.data, pos)
-            pos += 8
-            if group << 16 | element == _SEQUENCE_END:
-                return pos
-            pos += length
-        self.cut(end)
-        return end
-
-    def cut(self, end: int, expected: bool = False) -> None:
-        """The bytes end here: of a beginning more is needed, of a whole file something is missing unless expected."""
-        if end == len(self.data) and not self.whole:
-            raise NeedMore
-        self.truncated = self.truncated or not expected
-
-
-_ITEM_STARTS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
+def _raw(element: DataElement | RawDataElement | None) -> bytes:
+    value = None if element is None else element.value
+    return value if isinstance(value, bytes) else b""

@@ -1,33 +1,30 @@
-"""Values of raw DICOM elements: each read on its own, a bad one read as absent."""
+"""Values of a DICOM data set: each read on its own, a bad one read as absent."""
 
 from __future__ import annotations
 
 import math
-from struct import unpack
+from collections.abc import Sequence
+from typing import Any
+
+from pydicom.dataset import Dataset
 
 from service.ingest.charsets import decode_text, read_terms
-from service.ingest.dicom_elements import Elements
 
 
 class Values:
     """The elements of one data set, read by tag. `repairs` collects the character set repairs that were needed."""
 
-    __slots__ = ("_elements", "_little", "_terms", "repairs")
+    __slots__ = ("_dataset", "_terms", "repairs")
 
-    def __init__(
-        self, elements: Elements, terms: tuple[str, ...], little: bool, repairs: set[str] | None = None
-    ) -> None:
-        own = elements.get(0x00080005)  # an item may declare its own character set (PS3.3 C.12.1.1.2)
-        self._elements = elements
-        self._terms = read_terms(own) if own and isinstance(own, bytes) else terms
-        self._little = little
+    def __init__(self, dataset: Dataset, terms: tuple[str, ...], repairs: set[str] | None = None) -> None:
+        self._dataset = dataset
+        own = self._raw(0x00080005)  # an item may declare its own character set (PS3.3 C.12.1.1.2)
+        self._terms = read_terms(own) if own else terms
         self.repairs: set[str] = set() if repairs is None else repairs
 
     def text(self, tag: int) -> str:
         """The whole value as text, padding gone; "" when absent. Backslashes stay."""
-        raw = self._elements.get(tag)
-        if not raw or not isinstance(raw, bytes):
-            return ""
+        raw = self._raw(tag)
         if raw.isascii() and b"\x1b" not in raw:
             return raw.decode("ascii").strip(" \0\t\r\n")
         decoded = decode_text(raw, self._terms)
@@ -41,15 +38,26 @@ class Values:
 
     def items(self, tag: int) -> list[Values]:
         """The items of a sequence."""
-        found = self._elements.get(tag)
-        if not isinstance(found, list):
-            return []
-        return [Values(one, self._terms, self._little, self.repairs) for one in found]
+        found = self._converted(tag)
+        return [Values(one, self._terms, self.repairs) for one in found if isinstance(one, Dataset)]
 
     def double(self, tag: int) -> float | None:
         """The first number of an FD element, if it is a finite one."""
-        raw = self._elements.get(tag)
-        if not isinstance(raw, bytes) or len(raw) < 8:
-            return None
-        number: float = unpack("<d" if self._little else ">d", raw[:8])[0]
-        return number if math.isfinite(number) else None
+        number = next(iter(self._converted(tag)), None)
+        return number if isinstance(number, float) and math.isfinite(number) else None
+
+    def _raw(self, tag: int) -> bytes:
+        """The bytes as they are in the file: pydicom's own decoding loses those of a wrong character set."""
+        element = self._dataset.get_item(tag, keep_deferred=True)
+        value = None if element is None else element.value
+        return value if isinstance(value, bytes) else b""
+
+    def _converted(self, tag: int) -> Sequence[Any]:
+        """The values as pydicom converts them; none when it cannot."""
+        if tag not in self._dataset:
+            return ()
+        try:
+            value = self._dataset[tag].value
+        except Exception:  # pydicom raises whatever the broken bytes lead it to
+            return ()
+        return value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else (value,)

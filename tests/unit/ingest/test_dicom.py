@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import warnings
 import zlib
 from collections.abc import Callable
@@ -281,14 +283,29 @@ def test_deflated_file_is_refused_without_inflating_it() -> None:
     assert refused.value.reason_code == "deflated"
 
 
-@pytest.mark.parametrize("depth", [100, 5000])
-def test_nesting_without_end_is_refused(depth: int) -> None:
+def nested(depth: int, closed: bool) -> bytes:
     head = instance()
     head = head[: head.index(b"\xe0\x7f\x10\x00")]
     opening = b"\x40\x00\x75\x02SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    closing = b"\xfe\xff\x0d\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0"
+    return head + opening * depth + closing * depth * closed
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_nesting_without_end_is_refused(closed: bool) -> None:
+    assert read_dicom(nested(64, closed)).study_uid == "1.2.3.4"
+    for depth in (65, 100, 5000):
+        with pytest.raises(UnreadableDicom) as refused:
+            read_dicom(nested(depth, closed))
+        assert refused.value.reason_code == "too-deep"
+
+
+def test_header_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.ingest.dicom_elements.MAX_HEADER", 1000)
+    assert len(read_dicom(instance(pixels=b"\1\2" * 1000)).header_bytes) < 1000
     with pytest.raises(UnreadableDicom) as refused:
-        read_dicom(head + opening * depth)
-    assert refused.value.reason_code == "too-deep"
+        read_dicom(instance(setting(ImageComments="x" * 1000)))
+    assert refused.value.reason_code == "header-too-large"
 
 
 def test_one_bad_element_does_not_lose_the_file() -> None:
@@ -301,6 +318,32 @@ def test_file_cut_off_in_its_header_gives_what_came_before() -> None:
     whole = instance(setting(ImageComments="the last element of the header"))
     cut = whole[: whole.index(b"\xe0\x7f\x10\x00") - 5]
     assert read_dicom(cut).study_uid == "1.2.3.4"
+
+
+def test_value_that_is_cut_off_is_not_read_as_a_shorter_one() -> None:
+    whole = instance()
+    series = whole.index(b"\x20\x00\x0e\x00UI") + 8
+    assert whole[series:].startswith(b"1.2.3.4.5\0")
+    with pytest.raises(UnreadableDicom, match="SeriesInstanceUID is missing"):
+        read_dicom(whole[: series + len("1.2.3.4")])
+
+
+def test_character_set_that_pydicom_cannot_read_does_not_lose_the_file() -> None:
+    found = read_dicom(edited(instance(), 0x00080005, b"CS", b"GB\x0018030"))
+    assert found.patient_names == ("Zhang Wei", "Wei Zhang", "张伟")
+
+
+def test_odd_values_are_neither_logged_nor_warned_of(tmp_path: Path) -> None:
+    path = tmp_path / "odd.dcm"
+    item = Dataset()
+    item.SpecificCharacterSet = "ISO_IR 100"
+    item.CTDIvol = 1.0
+    body = instance(setting(RequestAttributesSequence=[item]))
+    body = body.replace(b"ISO_IR 100", b"ZHANG_WEI^").replace(b"GB18030 ", b"ZHANGWEI")
+    path.write_bytes(edited(body, 0x00080020, b"DA", b"ZHANG WEI"))
+    code = f"import pathlib; from service.ingest.dicom import read_dicom; read_dicom(pathlib.Path({str(path)!r}))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (ran.stdout, ran.stderr) == ("", "")
 
 
 def test_file_without_preamble_is_read() -> None:
