@@ -13,10 +13,10 @@ from service.domain.network import Network
 from service.matching.policy import Policy
 from service.reference.catalogue_file import read_catalogue
 from service.reference.network_file import read_network
-from service.registry import reference_store
+from service.registry.reference_store import current_version, get
 from service.registry.database import Database
 
-REFRESH_SECONDS = 1.0
+REFRESH_SECONDS = 0.1
 """How long a process may go on under the policy it read last before asking for a newer version."""
 
 
@@ -45,8 +45,8 @@ class ReferenceReader:
 
     def _refresh(self) -> None:
         with self._database.read() as conn:
-            network = reference_store.current_version(conn, "network")
-            catalogue = reference_store.current_version(conn, "catalogue")
+            network = current_version(conn, "network")
+            catalogue = current_version(conn, "catalogue")
         if catalogue is None:
             raise Unavailable("no catalogue is loaded; run: testonce init", retry_after=30)
         if network is None:
@@ -75,7 +75,7 @@ class ReferenceReader:
 
     def _text(self, kind: str, version: str) -> str:
         with self._database.read() as conn:
-            text = reference_store.get(conn, kind, version)
+            text = get(conn, kind, version)
         if text is None:
             raise NotFound(f"{kind} version {version} was never loaded here")
         return text

@@ -87,7 +87,7 @@ class _Renderer:
             "reasons": [self.reason(reason) for reason in one.reasons],
             "results": [self.result(result) for result in one.results],
             "retrieve": {
-                "report": reports if one.disclosed and one.head.id else None,
+                "report": reports if one.disclosed and one.retrievable and one.head.id else None,
                 "images": _images(one) if one.disclosed else None,
             },
         }

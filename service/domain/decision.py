@@ -95,6 +95,7 @@ class JudgedCandidate:
     mark: str | None
     window_hours: float
     disclosed: bool = True
+    retrievable: bool = True  # False: the report as a whole holds what this order may not see
     images: tuple[str, ...] = ()
     study_uid: str | None = None
     kind: str = "lab"

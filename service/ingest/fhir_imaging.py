@@ -158,11 +158,19 @@ def _performed(
     context: Context,
 ) -> When | None:
     """DiagnosticReport.effective, ImagingStudy.started, series.started, DICOM (contract, section 3); the earliest of
-    several equals. One that is told unreadably is not replaced by a later kind."""
+    several equals. One that is told unreadably is not replaced by a later kind. A report that dates itself after its
+    study does not make the exam younger: then the study's time counts."""
     inner = [one.started for _, study in described for one in study.series or ()]
     headers = [str(one.facts["started"]) for one in series if one.facts.get("started")]
+    shown = _shown_at(described, inner, headers, context)
     if reported is not None:
-        return reported.at
+        return shown if reported.at and shown and shown.start < reported.at.start else reported.at
+    return shown
+
+
+def _shown_at(
+    described: Sequence[tuple[Newest, ImagingStudy]], inner: Sequence[str | None], headers: list[str], context: Context
+) -> When | None:
     for texts in ([study.started for _, study in described], inner, headers):
         given = [told(context, text) for text in texts if text]
         if given:

@@ -76,6 +76,8 @@ def read_lab_report(
         same_patient=same_patient,
     )
     performed = list(read_results(view, at, references(report.result), frame, context))
+    items = (context.catalogue.items.get(one.result.item or "") for one in performed)
+    head = replace(head, holds_sensitive=any(item is not None and item.sensitive for item in items))
     return _assemble(head, performed, frame)
 
 

@@ -81,7 +81,9 @@ def _judge_results(
         judged = [_judge_result(candidate, asked, request, policy) for candidate, asked in group]
         judged.sort(key=lambda one: (place[one.item], one.result.ref if one.result else ""))
         newest = max((c.result.performed for c, _ in group if c.result.performed), key=seconds_of, default=None)
-        yield _judged_candidate(group[0][0].head, newest, tuple(judged))
+        head = group[0][0].head
+        whole = head.performer == request.requester or request.encounter.restricted_consent
+        yield replace(_judged_candidate(head, newest, tuple(judged)), retrievable=whole or not head.holds_sensitive)
 
 
 def _judge_result(candidate: LabCandidate, asked: Asked, request: MatchRequest, policy: Policy) -> JudgedResult:

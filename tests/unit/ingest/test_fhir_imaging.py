@@ -148,18 +148,26 @@ def test_endpoint_that_is_not_active_holds_no_images(status: str) -> None:
 @pytest.mark.parametrize(
     ("effective", "started", "inner", "performed"),
     [
-        ("2026-11-18T09:00:00Z", "2026-11-18T08:00:00Z", "2026-11-18T07:00:00Z", "2026-11-18T09:00:00Z"),
+        ("2026-11-18T07:30:00Z", "2026-11-18T08:00:00Z", "2026-11-18T07:00:00Z", "2026-11-18T07:30:00Z"),
+        ("2026-11-18T09:00:00Z", None, None, "2026-11-18T09:00:00Z"),
         (None, "2026-11-18T08:00:00Z", "2026-11-18T07:00:00Z", "2026-11-18T08:00:00Z"),
         (None, None, "2026-11-18T07:00:00Z", "2026-11-18T07:00:00Z"),
     ],
 )
 def test_performed_is_report_then_study_then_series(
-    effective: str | None, started: str | None, inner: str, performed: str
+    effective: str | None, started: str | None, inner: str | None, performed: str
 ) -> None:
     made = study(started=started, series=[series(started=inner)])
     found = read(bundle(imaging_report(effectiveDateTime=effective), made)).exam.performed
     assert found is not None
     assert found.text == performed
+
+
+def test_report_dated_after_its_study_does_not_make_the_exam_younger() -> None:
+    late = imaging_report(effectiveDateTime="2026-11-20T10:00:00+08:00")
+    exam = read(bundle(late, study(), endpoint(), patient())).exam
+    assert exam.performed is not None
+    assert exam.performed.text == "2026-11-18T10:00:00+08:00"
 
 
 def test_study_without_uid_goes_by_its_id() -> None:

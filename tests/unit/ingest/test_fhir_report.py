@@ -302,3 +302,11 @@ def test_nobody_s_name_is_in_a_rejection() -> None:
     found = read(bundle(report(subject={"display": "李敏"}), observation(code={"text": 7})))
     assert found.store.of("h1").rejected
     assert not any("李敏" in one.reason + one.place for one in found.store.of("h1").rejected)
+
+
+@pytest.mark.parametrize(("loinc", "holds"), [("56888-1", True), ("777-3", False)])
+def test_report_says_whether_it_holds_a_sensitive_result(loinc: str, holds: bool) -> None:
+    made = bundle(
+        report(results=("Observation/o1", "Observation/o2")), observation(), observation("o2", loinc), patient()
+    )
+    assert read(made).report.head.holds_sensitive is holds
