@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from service.domain.person import PatientFacts, PatientIdentifier
 from service.domain.report import ImagingExam, LabReport
 
 
@@ -30,34 +31,6 @@ class StoredResource:
     document_id: int
     start: int
     length: int
-
-
-@dataclass(frozen=True, slots=True)
-class PatientIdentifier:
-    """An identifier as the source gave it. `type` is the code of Identifier.type (v2-0203), "" when absent."""
-
-    system: str
-    value: str
-    type: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PatientFacts:
-    """What a source says of one of its patients. `key` is the source's own key of the record: `Patient/123` for a
-    FHIR resource, `mr|000123` for a DICOM PatientID. `local_id` is the hospital's patient number (identifier type
-    MR), else the resource id. `names` holds every spelling given (family+given, given+family, text), none that is
-    marked old. `birth_date` is as written (YYYY-MM-DD, maybe shorter); `sex` male, female, other, unknown or None."""
-
-    key: str
-    local_id: str
-    names: tuple[str, ...] = ()
-    birth_date: str | None = None
-    sex: str | None = None
-    identifiers: tuple[PatientIdentifier, ...] = ()
-    phones: tuple[str, ...] = ()
-    active: bool = True
-    version_at: datetime | None = None
-    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,3 +153,18 @@ class IngestStore(Protocol):
 
     def batch(self, institution: str) -> AbstractContextManager[Batch]:
         """Opens a batch; commits when the block ends, rolls back when it raises."""
+
+
+__all__ = [
+    "Batch",
+    "ConsentFacts",
+    "IndexCounts",
+    "IndexedReport",
+    "IngestStore",
+    "PatientFacts",
+    "PatientIdentifier",
+    "Rejection",
+    "SeriesFacts",
+    "StoredRejection",
+    "StoredResource",
+]
