@@ -52,7 +52,8 @@ def read_exam(
 ) -> ImagingExam:  # fmt: skip
     """The exam that a report describes, with the studies that belong to it."""
     words = [report.conclusion or "", *(note.text or "" for note in report.note or ())]
-    head = replace(head, status=_worst(head.status, studies))
+    # a laboratory and an imaging system of one hospital may both count 1, 2, 3: their numbers must not meet
+    head = replace(head, number=f"exam/{head.number[:190]}", status=_worst(head.status, studies))
     if made_by := _performer(view, studies, context):
         interpreter = head.interpreter or (head.performer if head.performer != made_by else None)
         head = replace(head, performer=made_by, interpreter=interpreter)

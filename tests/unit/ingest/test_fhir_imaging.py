@@ -95,7 +95,7 @@ def test_accession_of_two_studies_links_neither() -> None:
     for order in orders([by_number, study(), study("s2", "1.2.840.99.2")]):
         house = House()
         house.load_apart(*order)
-        assert sorted(house.reports) == ["study/1.2.840.99.1", "study/1.2.840.99.2", "x1"]
+        assert sorted(house.reports) == ["exam/x1", "study/1.2.840.99.1", "study/1.2.840.99.2"]
 
 
 def test_accession_of_another_patient_s_study_does_not_link() -> None:
@@ -103,7 +103,7 @@ def test_accession_of_another_patient_s_study_does_not_link() -> None:
         imagingStudy=None, identifier=[{"value": "A100", "type": {"coding": [{"code": "ACSN"}]}}]
     )
     other = study(subject={"reference": "Patient/p2"})
-    assert sorted(read(bundle(by_number, other)).reports) == [f"study/{UID}", "x1"]
+    assert sorted(read(bundle(by_number, other)).reports) == ["exam/x1", f"study/{UID}"]
 
 
 def test_named_study_of_another_patient_is_a_subject_conflict() -> None:
@@ -123,14 +123,14 @@ def test_withdrawn_study_does_not_exist(status: str) -> None:
 
 
 def test_study_stands_alone_again_when_its_report_is_withdrawn() -> None:
-    expected = [f"study/{UID}", "x1"]
+    expected = ["exam/x1", f"study/{UID}"]
     first = imaging_report(meta={"lastUpdated": "2026-11-18T12:00:00Z"})
     second = imaging_report(status="entered-in-error", meta={"lastUpdated": "2026-11-19T12:00:00Z"})
     for order in orders([first, second, study()]):
         house = House()
         house.load_apart(*order)
         assert sorted(house.reports) == expected
-        assert not house.reports["x1"].head.status.exists
+        assert not house.reports["exam/x1"].head.status.exists
 
 
 def test_r5_shaped_study_is_read() -> None:
@@ -199,3 +199,9 @@ def test_stu3_shaped_study_is_read() -> None:
 def test_ct_section_without_results_is_imaging() -> None:
     exam = read(imaging_report(imagingStudy=None, category=[{"coding": [{"code": "CT"}]}])).exam
     assert [(one.modality, one.region) for one in exam.parts] == [("CT", "CHEST")]
+
+
+def test_laboratory_and_imaging_reports_of_one_number_are_two_reports() -> None:
+    number = [{"value": "1001"}]
+    both = bundle(report(results=(), identifier=number), imaging_report(identifier=number), study(), patient())
+    assert sorted(read(both).reports) == ["1001", "exam/1001"]
