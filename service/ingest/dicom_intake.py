@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from service.ingest.dicom import DicomInstance, UnreadableDicom, read_dicom, series_facts
-from service.ingest.fhir_intake import Intake, is_newer
+from service.ingest.fhir_intake import Intake
 from service.ingest.fhir_values import Context
+from service.ingest.fhir_versions import is_newer
 from service.ingest.port import Batch, PatientFacts, PatientIdentifier, SeriesFacts, StoredResource
 
 

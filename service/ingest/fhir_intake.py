@@ -8,31 +8,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import cast
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from service.domain.report import Status
 from service.ingest.counts import LoadCounts
 from service.ingest.fhir_document import FhirDocument, Located
-from service.ingest.fhir_shapes import Consent, DiagnosticReport, ImagingStudy, Observation, Patient, Resource
+from service.ingest.fhir_shapes import Consent, DiagnosticReport, Observation, Patient, Resource
 from service.ingest.fhir_values import Context, status_of, version_of
+from service.ingest.fhir_versions import Draft, date_parts, is_later, is_newer, rank_of
 from service.ingest.fhir_view import DECODERS, Newest
 from service.ingest.port import Batch, Rejection, StoredResource
 from service.ingest.references import target_of
 from service.ingest.strict_json import BadJson, refuse
 
 _DELETED = hashlib.sha256(b"deleted").digest()
-
-
-@dataclass(slots=True)
-class Draft:
-    """One version of one resource as it came, not yet compared with what is known."""
-
-    located: Located
-    resource: Resource | None
-    stored: StoredResource
 
 
 @dataclass(slots=True)
@@ -57,11 +47,14 @@ class Intake:
             self.reject(document_id, problem.type, problem.place, problem.code, problem.reason)
         for ignored in document.ignored:
             self.counts.add(ignored.type, "ignored", ignored.reason)
+        drafts = []
         for located in document.resources:
             try:
-                self.drafts.append(self._draft(document_id, located))
+                drafts.append(self._draft(document_id, located))
             except BadJson as error:
                 self.reject(document_id, located.type, located.place + error.place, error.code, error.reason)
+        date_parts(drafts)
+        self.drafts += drafts
 
     def reject(self, document_id: int, kind: str, place: str, code: str, reason: str) -> None:
         """Counts and keeps a rejection."""
@@ -73,7 +66,7 @@ class Intake:
         if raw is None:
             at = self.context.when(located.modified_at)
             stored = StoredResource(
-                located.ref, _DELETED, at.start if at else None, Status.CANCELLED.rank, document_id, located.start, 0
+                located.ref, _DELETED, at.start if at else None, rank_of(None), document_id, located.start, 0
             )
             return Draft(located, None, stored)
         try:
@@ -98,11 +91,15 @@ class Intake:
         """Compares all drafts with what is known and stores those that are newer."""
         known = batch.find_resources({one.stored.ref for one in self.drafts}) if self.drafts else {}
         current = dict(known)
+        restamped: dict[str, StoredResource] = {}
         for draft in self.drafts:
             stored = draft.stored
             old = current.get(stored.ref)
             if old is not None and old.sha256 == stored.sha256:
                 self.counts.add(draft.located.type, "unchanged")
+                if is_later(stored, old):  # the same bytes with a newer report: what is older than that stays out
+                    old = current[stored.ref] = replace(old, version_at=stored.version_at, rank=stored.rank)
+                    restamped[stored.ref] = old
                 if self.again and stored.ref not in self.changed:
                     self.outcomes[stored.ref] = "unchanged"
                     self.changed[stored.ref] = Newest(stored.ref, draft.resource, draft.located.links, old)
@@ -118,8 +115,9 @@ class Intake:
                 self.changed[stored.ref] = Newest(stored.ref, draft.resource, draft.located.links, stored)
                 if stored.ref in known:
                     self.before[stored.ref] = known[stored.ref]
-        if self.changed:
-            batch.put_resources(cast(StoredResource, one.stored) for one in self.changed.values())
+        newest = restamped | {ref: current[ref] for ref in self.changed}
+        if newest:
+            batch.put_resources(newest.values())
         if self.rejections:
             batch.reject(self.rejections)
 
@@ -134,23 +132,6 @@ class Intake:
         """The changed resources of these types."""
         prefixes = tuple(f"{kind}/" for kind in kinds)
         return [one for ref, one in self.changed.items() if ref.startswith(prefixes)]
-
-
-def is_newer(new: StoredResource, old: StoredResource) -> bool:
-    """Whether `new` replaces `old`: by the source's own times, then by state, then by when these bytes first arrived.
-    The same document again has its old number, so an earlier version that is sent once more does not come back."""
-    if new.version_at is not None and old.version_at is not None and new.version_at != old.version_at:
-        return new.version_at > old.version_at
-    return (new.rank, new.document_id, new.start) > (old.rank, old.document_id, old.start)
-
-
-def rank_of(resource: Resource) -> int:
-    """Which of two versions of equal time is later; resources without such a state are all alike."""
-    if isinstance(resource, (DiagnosticReport, Observation)):
-        return status_of(resource.status, resource).rank
-    if isinstance(resource, (ImagingStudy, Consent)):
-        return Status.CANCELLED.rank if resource.status in ("cancelled", "entered-in-error", "inactive") else 0
-    return 0
 
 
 def check_required(resource: Resource, located: Located) -> None:

@@ -21,7 +21,7 @@ class StoredResource:
     """The newest version of a source resource: its hash, its place in the order of versions, its bytes' place.
 
     `ref` is `Type/id`, or `dicom/SOPInstanceUID`. `version_at` is the source's own time (None: not said), `rank`
-    `Status.rank`.
+    its state among versions of one time (`fhir_versions.rank_of`).
     """
 
     ref: str
