@@ -41,9 +41,14 @@ def read_order_sign(request: object, catalogue: Catalogue) -> Asked:
     if not isinstance(patient_id, str) or not patient_id:
         raise InvalidInput("this is no order-sign request", [Fault("/context/patientId", "is required")])
     drafts = _drafts(context.get("draftOrders"))
+    patient_id = patient_id.removeprefix("Patient/")  # some clients send Patient/123 as the id
     prefetch = _mapping(hook.get("prefetch") or {}, "/prefetch")
     patient = _patient(prefetch, patient_id)
-    orders = [one for key, draft in drafts.items() if (one := _order(key, draft, catalogue)) is not None]
+    orders = [
+        one
+        for key, draft in drafts.items()
+        if _is_for(draft, patient_id) and (one := _order(key, draft, catalogue)) is not None
+    ]
     if not orders or patient is None:
         return Asked(None, {})
     body: dict[str, Any] = {"patient": patient, "orders": orders}
@@ -70,9 +75,24 @@ def _drafts(bundle: object) -> dict[str, dict[str, Any]]:
             pointer = f"/context/draftOrders/entry/{index}/resource"
             raise InvalidInput("this is no order-sign request", [Fault(pointer, "an object is expected")])
         if resource.get("resourceType") == "ServiceRequest":
-            key = resource.get("id")
-            found[key if isinstance(key, str) and 0 < len(key) <= 64 else f"draft-{index}"] = resource
+            given = resource.get("id")
+            key = given if isinstance(given, str) and 0 < len(given) <= 64 else f"draft-{index}"
+            if key in found:
+                pointer = f"/context/draftOrders/entry/{index}/resource/id"
+                raise InvalidInput("this is no order-sign request", [Fault(pointer, "another draft has this id")])
+            found[key] = resource
     return found
+
+
+def _is_for(draft: Mapping[str, Any], patient_id: str) -> bool:
+    """Whether an order is for the patient of the request, as far as it names one: a draft for the newborn, a group
+    or a specimen says nothing of the mother."""
+    subject = draft.get("subject")
+    reference = subject.get("reference") if isinstance(subject, dict) else None
+    if reference is None:
+        return True
+    named = re.search(r"(?:^|/)Patient/([^/]+)(?:/_history/[^/]+)?$", str(reference))
+    return named is not None and named[1] == patient_id
 
 
 def _patient(prefetch: Mapping[str, Any], patient_id: str) -> dict[str, Any] | None:
@@ -87,8 +107,8 @@ def _patient(prefetch: Mapping[str, Any], patient_id: str) -> dict[str, Any] | N
     pointer = "/prefetch/patient"
     if patient.get("resourceType") != "Patient":
         raise InvalidInput("the patient cannot be used", [Fault(f"{pointer}/resourceType", "must be Patient")])
-    # some clients send Patient/123 as the id; another patient's data must never be mistaken for this one's
-    if "id" in patient and patient["id"] != patient_id.removeprefix("Patient/"):
+    # another patient's data must never be mistaken for this one's
+    if "id" in patient and patient["id"] != patient_id:
         raise InvalidInput("the patient cannot be used", [Fault(f"{pointer}/id", "is not context.patientId")])
     identifiers = [
         {"system": one.get("system"), "value": one["value"], "type": _type_code(one)}
@@ -167,6 +187,9 @@ def _displays(site: Mapping[str, Any]) -> list[Any]:
 
 
 def _visit_class(encounter: object) -> str | None:
+    """The encounter's class: a Coding, or as R5 has it a list of concepts; an emergency among them goes first."""
     kind = encounter.get("class") if isinstance(encounter, dict) else None
-    code = kind.get("code") if isinstance(kind, dict) else None
-    return code if isinstance(code, str) else None
+    concepts = [kind] if isinstance(kind, dict) else _dicts(kind)
+    codings = [coding for one in concepts for coding in (one, *_dicts(one.get("coding")))]
+    codes = [one["code"] for one in codings if isinstance(one.get("code"), str) and len(one["code"]) <= 64]
+    return "EMER" if "EMER" in codes else next(iter(codes), None)

@@ -86,12 +86,23 @@ def test_text_of_a_report_cannot_become_markup(world: World) -> None:
         {"code": {"coding": [{"system": "urn:testonce:item", "code": c} for c in ("CT.CHEST", "718-7")]}},
         {"code": {"text": "胸部CT"}},
         {"code": None},
+        {"subject": {"reference": "Patient/p2"}},
+        {"subject": {"reference": "https://his.example/fhir/Patient/p2/_history/1"}},
+        {"subject": {"reference": "Group/p1"}},
+        {"subject": {"reference": "urn:uuid:6f1f5dbb-4d9c-4a83-a1fa-5b5f6b1d9b5e"}},
     ],
 )
 def test_draft_whose_meaning_is_not_certain_gets_no_card(world: World, change: dict[str, Any]) -> None:
     request = order_sign()
     request["context"]["draftOrders"]["entry"] = [{"resource": draft("CT.CHEST") | change}]
     assert ask(world, request) == []
+
+
+@pytest.mark.parametrize("reference", ["Patient/p1", "https://his.example/fhir/Patient/p1/_history/1"])
+def test_draft_that_names_the_patient_of_the_request_gets_its_card(world: World, reference: str) -> None:
+    request = order_sign(context={"patientId": "Patient/p1"})
+    request["context"]["draftOrders"] = {"entry": [{"resource": draft("CT.CHEST", subject={"reference": reference})}]}
+    assert len(ask(world, request)) == 1
 
 
 @pytest.mark.parametrize(
@@ -113,6 +124,7 @@ def test_missing_patient_is_412(world: World, prefetch: dict[str, Any]) -> None:
         {"hook": "patient-view"}, {"hookInstance": "7"}, {"context": []}, {"context": {"patientId": "p1"}},
         {"prefetch": {"patient": PATIENT | {"id": "p2"}}}, {"prefetch": {"patient": {"resourceType": "Group"}}},
         {"prefetch": {"patient": PATIENT | {"birthDate": "soon"}}}, {"prefetch": {"patient": PATIENT | {"gender": 7}}},
+        {"context": {"patientId": "p1", "draftOrders": {"entry": [{"resource": draft("CT.CHEST")}] * 2}}},
     ],
 )  # fmt: skip
 def test_malformed_request_is_400(world: World, change: dict[str, Any]) -> None:
@@ -127,8 +139,9 @@ def test_every_call_but_discovery_needs_a_token_of_a_clinician_or_system(world: 
     assert_problem(world.client.post(SERVICE, json=order_sign(), headers=auditor), 403, "not-permitted")
 
 
-def test_emergency_encounter_makes_the_card_a_review(world: World) -> None:
-    prefetch = {"patient": PATIENT, "encounter": {"resourceType": "Encounter", "class": {"code": "EMER"}}}
+@pytest.mark.parametrize("kind", [{"code": "EMER"}, [{"coding": [{"code": "AMB"}, {"code": "EMER"}]}]])
+def test_emergency_encounter_makes_the_card_a_review(world: World, kind: Any) -> None:
+    prefetch = {"patient": PATIENT, "encounter": {"resourceType": "Encounter", "class": kind}}
     (card,) = ask(world, order_sign("CT.CHEST", prefetch=prefetch))
     assert card["indicator"] == "warning"
     assert card["suggestions"][0]["isRecommended"] is False
