@@ -90,11 +90,11 @@ class _View:
                 "value": Text(self._value(candidate, result), dim or "bold"),
                 "range": Text(plain((result or {}).get("referenceRange")), "dim"),
                 "flag": Text(flag, "bold red" if flag not in ("", "N") else "dim"),
-                "age": Text(self._age(candidate), dim),
+                "age": Text(self._age(candidate, result), dim),
                 "issuer": Text(plain(candidate.get("institutionName")), dim),
                 "mark": Text(plain((result or candidate).get("mark")), dim or "cyan"),
             },
-            self._source(candidate),
+            self._source(candidate, result),
         )
 
     def _value(self, candidate: Answer, result: Answer | None) -> str:
@@ -177,12 +177,16 @@ class _View:
             self.console.print()
             self._print(Text("  ".join(parts), "green"), indent=1)
 
-    def _age(self, candidate: Answer) -> str:
+    def _age(self, candidate: Answer, result: Answer | None = None) -> str:
+        """How old the exam is; of a result that was not performed with the rest of its report, the day."""
+        performed = candidate.get("performedAt")
+        if result is not None and (own := result.get("performedAt", performed)) != performed:
+            return plain(own)[:10] or "?"
         hours = candidate.get("ageHours")
         return plain(candidate.get("performedAt")) or "?" if hours is None else age_in_words(hours, self.lang)
 
-    def _source(self, candidate: Answer) -> str:
-        parts = (plain(candidate.get("institutionName")), self._age(candidate), plain(candidate.get("mark")))
+    def _source(self, candidate: Answer, result: Answer | None = None) -> str:
+        parts = (plain(candidate.get("institutionName")), self._age(candidate, result), plain(candidate.get("mark")))
         return "  ".join(filter(None, parts))
 
     def _name(self, item: str) -> str:

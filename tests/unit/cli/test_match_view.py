@@ -211,3 +211,13 @@ def test_narrow_terminal_has_the_sources_below_the_table() -> None:
     assert "✔ reusable" in line_with(text, "132 g/L")
     assert "From 1: 长河市中心医院  11 days ago  全国HR" in text
     assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_result_performed_apart_from_its_report_tells_its_own_day() -> None:
+    exam = candidate(
+        result("718-7", 132, "g/L"), result("777-3", 96, "10*9/L", performedAt="2026-10-02T08:00:00+08:00")
+    )
+    given = answer(order("partial", repeat=[{"item": "777-3", "reasons": []}], candidates=[exam]))
+    for width in (160, 80):
+        assert "11 天前" not in line_with(shown(given, width=width), "96 10⁹/L")
+        assert "2026-10-02" in shown(given, width=width)
