@@ -14,7 +14,7 @@ import msgspec
 
 from service.ingest.counts import LoadCounts
 from service.ingest.fhir_document import FhirDocument, Located
-from service.ingest.fhir_shapes import Consent, DiagnosticReport, Observation, Patient, Resource
+from service.ingest.fhir_shapes import VALUE_TYPES, Consent, DiagnosticReport, Observation, Patient, Resource, Value
 from service.ingest.fhir_values import Context, status_of, version_of
 from service.ingest.fhir_versions import Draft, date_parts, is_later, is_newer, rank_of
 from service.ingest.fhir_view import DECODERS, Newest
@@ -139,14 +139,30 @@ def check_required(resource: Resource, located: Located) -> None:
     if isinstance(resource, DiagnosticReport):
         _check_subject(resource.subject is not None, target_of(resource.subject, "Patient", located.links), resource)
     elif isinstance(resource, Observation):
-        if resource.code is None and not resource.component and status_of(resource.status, resource).exists:
-            raise BadJson("no-code", "an Observation without code says nothing; expected Observation.code", ".code")
+        if status_of(resource.status, resource).exists:  # a withdrawal counts even when it says nothing else
+            _check_observation(resource)
     elif isinstance(resource, Consent):
         given = resource.patient or resource.subject
         if target_of(given, "Patient", located.links) is None:
             raise BadJson("no-subject", "the patient is not said; expected Consent.patient as Patient/id", ".patient")
     elif isinstance(resource, Patient) and resource.birthDate is not None and len(resource.birthDate) > 40:
         raise BadJson("wrong-type", "expected a date of at most 10 characters", ".birthDate")
+
+
+def _check_observation(given: Observation) -> None:
+    if given.code is None and not given.component:
+        raise BadJson("no-code", "an Observation without code says nothing; expected Observation.code", ".code")
+    _check_one_value(given, "")
+    for n, part in enumerate(given.component or ()):
+        _check_one_value(part, f".component[{n}]")
+
+
+def _check_one_value(given: Value, place: str) -> None:
+    """FHIR R4 formats.html#choice: of the types of value[x] one may be present. Which of two is meant is unsure."""
+    if len(found := [name for name in VALUE_TYPES if getattr(given, name) is not None]) > 1:
+        raise BadJson(
+            "two-values", f"{found[0]} and {found[1]} stand together; expected one value[x]", f"{place}.value"
+        )
 
 
 def _check_subject(present: bool, target: str | None, report: DiagnosticReport) -> None:

@@ -180,6 +180,10 @@ class Value(Dated, kw_only=True, gc=False):
     referenceRange: list[ReferenceRange] | None = None  # noqa: N815
 
 
+VALUE_TYPES = tuple(name for name in Value.__struct_fields__ if name.startswith("value"))
+"""The types that value[x] may have."""
+
+
 class ReferenceRange(Struct, gc=False):
     """Observation.referenceRange."""
 

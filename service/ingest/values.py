@@ -36,8 +36,10 @@ _NOT_DONE = frozenset({"未做", "未查", "未测", "未检", "未检测", "未
 _NOTHING_OR_NONE = frozenset({"-", "无", "none", "nil"})
 """Nothing measured, or of a qualitative test that nothing was found: there the clinician looks."""
 _NO_RESULT = re.compile(
-    r"备注|另附|详见|溶血|脂血|乳糜|凝块|凝固|不合格|无法|失败|复查|待|取消|拒收|重采|重抽|量少|不足|污染"
-    r"|pending|see|cancel|ha?emoly|insuffic|reject|error|qns|tnp|not(done|performed|tested|reported)",
+    r"备注|另附|详见|溶血|脂血|乳糜|凝块|凝固|不合格|无法|失败|复查|待|取消|拒收|重采|重抽|重新|量少|不足|污染"
+    r"|无结果|未出|未[送收]|[测验行]中|退[样检单回]|遗失|丢失|不详"
+    r"|pending|progress|see|cancel|ha?emoly|insuffic|reject|error|qns|tnp|noresult|unknown|unable|missing|lost"
+    r"|recollect|not(done|performed|tested|reported|available|received)",
     re.IGNORECASE,
 )
 """Words in place of a result: of a qualitative item they are kept, but are no value that could be reused."""

@@ -189,6 +189,12 @@ def test_everything_that_came_is_counted_once() -> None:
         (observation(subject="Patient/1"), "Bundle.entry[0].resource.subject", "wrong-type"),
         (observation(valueQuantity={"value": "many"}), "Bundle.entry[0].resource.valueQuantity.value", "wrong-type"),
         ({"resourceType": "Observation", "id": "x", "status": "final"}, "Bundle.entry[0].resource.code", "no-code"),
+        (observation(valueString="140"), "Bundle.entry[0].resource.value", "two-values"),
+        (
+            observation(component=[{"valueInteger": 1, "valueString": "2"}]),
+            "Bundle.entry[0].resource.component[0].value",
+            "two-values",
+        ),
         (report(subject={"reference": "Group/1"}), "Bundle.entry[0].resource.subject", "subject-not-a-patient"),
     ],
 )

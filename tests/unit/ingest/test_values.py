@@ -65,7 +65,8 @@ def test_text_that_is_a_certain_value(
         ("0.21", "S/CO", "5196-1"), ("阳性", "COI", "5196-1"),
         ("-", None, "5196-1"), ("无", None, "5196-1"),  # negative, or nothing done?
         ("见备注", None, "5196-1"), ("标本溶血", None, "5196-1"), ("待复查", None, "5196-1"), ("QNS", "", "5196-1"),
-        ("not done", "", "5196-1"),
+        ("not done", "", "5196-1"), ("无结果", None, "5196-1"), ("检测中", None, "5196-1"), ("已退样", None, "5196-1"),
+        ("in progress", None, "5196-1"),
     ],
 )  # fmt: skip
 def test_text_in_doubt_is_kept_and_not_compared(text: str, unit: str | None, item_id: str) -> None:
