@@ -51,7 +51,7 @@ def verify_log(conn: Connection, keys: KeyRing, checkpoint: Path | None = None) 
             fault = _fault(row, seq + 1, last)
             if fault:
                 return Verdict(seq, seq + 1, fault, last)
-            seq, last = seq + 1, bytes(row["hash"])
+            seq, last = seq + 1, _raw(row["hash"])
             if marked is not None and seq == marked[0] and last != marked[1]:
                 return Verdict(seq - 1, seq, "the log was rewritten after it was last verified", last)
         if len(page) < _PAGE:
@@ -66,22 +66,27 @@ def _fault(row: Any, expected: int, last: bytes) -> str:
         return "the entry is missing"
     if row["seq"] < expected:
         return f"an entry was inserted before it, numbered {row['seq']}"
-    if bytes(row["previous"]) != last:
+    if _raw(row["previous"]) != last:
         return "the entry does not follow the one before it"
-    if entry_hash(last, dict(row)) != bytes(row["hash"]):
+    if entry_hash(last, dict(row)) != _raw(row["hash"]):
         return "the entry was altered"
     return ""
+
+
+def _raw(value: object) -> bytes:
+    """A column's bytes; SQLite keeps whatever is put there, and a text is no hash."""
+    return bytes(value) if isinstance(value, bytes | memoryview) else b""
 
 
 def _check_end(conn: Connection, keys: KeyRing, seq: int, last: bytes) -> Verdict:
     head = conn.execute(select(audit_head)).mappings().one_or_none()
     if head is None:
         return Verdict(seq) if seq == 0 else Verdict(0, 1, "the record of where the log ends is missing", last)
-    if not hmac.compare_digest(bytes(head["mac"]), head_mac(keys, head["seq"], bytes(head["hash"]))):
+    if not hmac.compare_digest(_raw(head["mac"]), head_mac(keys, head["seq"], _raw(head["hash"]))):
         return Verdict(seq, seq + 1, "the record of where the log ends was altered", last)
     if head["seq"] > seq:
         return Verdict(seq, seq + 1, f"entries are missing at the end: the log had {head['seq']}", last)
-    if head["seq"] < seq or bytes(head["hash"]) != last:
+    if head["seq"] < seq or _raw(head["hash"]) != last:
         return Verdict(seq, head["seq"] + 1, "the entry was added without the keys", last)
     return Verdict(seq, head=last)
 
@@ -103,16 +108,16 @@ def advance_checkpoint(conn: Connection, keys: KeyRing, path: Path, at: str) -> 
     head = conn.execute(select(audit_head)).mappings().one_or_none()
     if head is None and not path.exists():
         return True  # nothing has happened yet
-    if head is None or not hmac.compare_digest(bytes(head["mac"]), head_mac(keys, head["seq"], bytes(head["hash"]))):
+    if head is None or not hmac.compare_digest(_raw(head["mac"]), head_mac(keys, head["seq"], _raw(head["hash"]))):
         return False
     marked = _read_checkpoint(path, keys) if path.exists() else None
     if isinstance(marked, str):
         return False
     if marked is not None and marked[0] > 0:
         found = conn.execute(select(audit.c.hash).where(audit.c.seq == marked[0])).scalar()
-        if found is None or bytes(found) != marked[1]:
+        if _raw(found) != marked[1]:
             return False
-    save_checkpoint(path, keys, head["seq"], bytes(head["hash"]), at)
+    save_checkpoint(path, keys, head["seq"], _raw(head["hash"]), at)
     return True
 
 

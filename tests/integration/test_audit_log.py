@@ -78,9 +78,13 @@ def test_empty_log_is_intact(database: Database, keys: KeyRing) -> None:
           "FROM audit WHERE seq = 1"], 1),
         (["DELETE FROM audit WHERE seq = 10", "UPDATE audit_head SET seq = 9"], 10),
         (["DELETE FROM audit_head"], 1),
+        (["UPDATE audit SET hash = 'x' WHERE seq = 5"], 5),
+        (["UPDATE audit SET previous = 'x' WHERE seq = 5"], 5),
+        (["UPDATE audit_head SET mac = 'x'"], 11),
     ],
     ids=["subject", "detail", "first", "time", "hash", "deleted", "first deleted", "end cut off", "emptied",
-         "reordered", "appended", "put before", "end and head", "head"],
+         "reordered", "appended", "put before", "end and head", "head", "hash of text", "text before",
+         "mac of text"],
 )  # fmt: skip
 def test_tampering_is_found_at_the_first_entry_it_touches(
     log: AuditLog, database: Database, keys: KeyRing, statements: list[str], broken_at: int
