@@ -14,8 +14,9 @@ import msgspec
 from service.ingest.fhir_imaging import read_exam, read_study_exam
 from service.ingest.fhir_intake import Intake
 from service.ingest.fhir_people import People
+from service.ingest.fhir_performer import names_this_house
 from service.ingest.fhir_report import Assembled, is_laboratory, read_lab_report, read_single, report_head
-from service.ingest.fhir_shapes import DiagnosticReport, ImagingStudy, Observation, Resource, references
+from service.ingest.fhir_shapes import DiagnosticReport, ImagingStudy, Observation, Organization, Resource, references
 from service.ingest.fhir_store import Shelf
 from service.ingest.fhir_studies import Study, StudyFinder, is_imaging, is_there, study_key, study_links
 from service.ingest.fhir_values import Context, status_of
@@ -83,12 +84,17 @@ class Assembly:
 
     def _telling(self) -> set[str]:
         """The changed resources that say something else than before. An Organization that was only saved again must
-        not have every report of the house made again."""
+        not have every report of the house made again, nor one that arrives after them and names the house itself, as
+        they assumed."""
         found = set(self.intake.changed)
         for ref in self.intake.before:
             now, before = self.intake.changed[ref].resource, self._before(ref)
             if now and before and before.resource and _content(now) == _content(before.resource):
                 found.discard(ref)
+        for at in self.intake.of_type("Organization"):
+            here = isinstance(at.resource, Organization) and names_this_house(at.resource, self.context)
+            if here and at.ref not in self.intake.before:
+                found.discard(at.ref)
         return found
 
     def _new_links(self) -> set[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from service.domain.codes import is_uscc
 from service.domain.network import Network
 from service.ingest.fhir_shapes import Identifier, Organization, Reference
+from service.ingest.fhir_values import Context
 from service.ingest.fhir_view import Newest, View
 from service.ingest.references import split_logical
 
@@ -43,6 +44,12 @@ def _institution(view: View, owner: Newest, reference: Reference, network: Netwo
             return name
         step = organization.partOf
     return None
+
+
+def names_this_house(organization: Organization, context: Context) -> bool:
+    """Whether it names the loading institution, or none that is known: what is assumed of one not yet received."""
+    named = by_identifiers(organization.identifier or [], organization.id, context.network)
+    return organization.partOf is None and named in (None, context.institution)
 
 
 def by_identifiers(given: Iterable[Identifier], own_id: str | None, network: Network) -> str | None:
