@@ -11,12 +11,15 @@ app = typer.Typer(help="Show and change what can be recognised.", no_args_is_hel
 
 
 @app.command()
-def show(item: Annotated[str | None, typer.Argument(metavar="[ITEM]", help="An item or panel id.")] = None) -> None:
+def show(
+    item: Annotated[str | None, typer.Argument(metavar="[ITEM]", help="An item or panel id, or LOINC code.")] = None,
+) -> None:
     """Show all items, or one with its codes, window and unit."""
     from rich.console import Console
     from rich.table import Table
 
     from service.cli.reference_text import catalogue_for_checks
+    from service.domain.codes import LOINC
     from service.domain.errors import NotFound
     from service.settings import load_settings
 
@@ -31,7 +34,8 @@ def show(item: Annotated[str | None, typer.Argument(metavar="[ITEM]", help="An i
         console.print(table)
         console.print(f"catalogue {catalogue.version}: {len(catalogue.items)} items, {len(catalogue.panels)} panels")
         return
-    found = catalogue.items.get(item) or catalogue.panels.get(item)
+    known = item if item in catalogue.items else catalogue.find_id(LOINC, item) or item
+    found = catalogue.items.get(known) or catalogue.panels.get(known)
     if found is None:
         raise NotFound(f"the catalogue has no item or panel {item!r}; see: testonce catalogue show")
     table = Table(show_header=False, box=None, pad_edge=False)

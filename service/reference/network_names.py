@@ -25,7 +25,7 @@ class NetworkNames:
 
     catalogue: Catalogue
     declared: Mapping[str, frozenset[str]]
-    _good_items: set[tuple[str, ...]] = field(default_factory=set)
+    _good_items: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
     _suggested: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @classmethod
@@ -49,38 +49,41 @@ class NetworkNames:
         return text if text is not None and self.check_known(row, "institution", "institution", text) else None
 
     def item(self, row: Row) -> str | None:
-        """The row's one item or panel."""
+        """The row's one item or panel, by its id."""
         text = row.text("item")
-        return text if text is not None and self._check_item(row, "item", text) else None
+        return self._id_of(row, "item", text) if text is not None else None
 
     def items(self, row: Row, star: bool = False) -> tuple[str, ...]:
-        """The row's items and panels; `*` where it may stand for all."""
+        """The row's items and panels, by their ids; `*` where it may stand for all."""
         found = row.texts("items")
-        if found in self._good_items or (star and found == ("*",)):
+        if star and found == ("*",):
             return found
+        if found in self._good_items:
+            return self._good_items[found]
         if not found and row.values.get("items") == []:
             row.fault("items", "is empty; name items or panels" + (', or write ["*"] for all' if star else ""))
-        wrong = [one for one in found if not self._check_item(row, "items", one, star and len(found) > 1)]
-        if wrong:
+        known = [self._id_of(row, "items", one, star and len(found) > 1) for one in found]
+        if None in known:
             return ()
-        self._good_items.add(found)
-        return found
+        self._good_items[found] = ids = tuple(one for one in known if one is not None)
+        return ids
 
-    def _check_item(self, row: Row, key: str, name: str, alone: bool = False) -> bool:
+    def _id_of(self, row: Row, key: str, name: str, alone: bool = False) -> str | None:
+        """The id of an item or panel that is named by it, or by a LOINC code that means the same (2160-0 is the
+        14682-9 in mg/dL); None and a fault at `key` when there is none."""
         known = self.catalogue
         if name in known.items or name in known.panels:
-            return True
-        owner = known.find_id(LOINC, name)
+            return name
+        if (owner := known.find_id(LOINC, name)) is not None:
+            return owner
         if name == "*":
             mend = '"*" stands alone: ["*"]' if alone else '"*" is for certificates only; name items or panels'
-        elif owner is not None:
-            mend = f"{name!r} is a code of the item {owner}; write {owner!r}"
         else:
             mend = (
                 f"no item or panel has the id {name!r}{self._near('item', name)}; `testonce catalogue show` lists them"
             )
         row.fault(key, mend)
-        return False
+        return None
 
     def _near(self, table: str, name: str) -> str:
         """A suggestion; none after many, for looking for one among thousands of ids takes milliseconds."""

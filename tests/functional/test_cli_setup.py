@@ -121,6 +121,7 @@ def test_audit_verify_fails_on_an_altered_entry_and_names_it(ready: Shell) -> No
 @pytest.mark.slow
 def test_catalogue_shows_one_item_and_loads_changes_all_or_nothing(ready: Shell, tmp_path: Path) -> None:
     assert "Hemoglobin" in ready.run("catalogue", "show", "718-7").stdout
+    assert "14682-9" in ready.run("catalogue", "show", "2160-0").stdout  # the same item in mg/dL
     assert ready.run("catalogue", "show", "none").returncode == 1
     bad = tmp_path / "items.csv"
     bad.write_text("nonsense\n1\n", "utf-8")
