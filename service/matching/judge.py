@@ -83,7 +83,7 @@ def _judge_results(
         newest = max((c.result.performed for c, _ in group if c.result.performed), key=seconds_of, default=None)
         head = group[0][0].head
         whole = head.performer == request.requester or request.encounter.restricted_consent
-        yield replace(_judged_candidate(head, newest, tuple(judged)), retrievable=whole or not head.holds_sensitive)
+        yield _judged_candidate(head, newest, tuple(judged), whole or not head.holds_sensitive)
 
 
 def _judge_result(candidate: LabCandidate, asked: Asked, request: MatchRequest, policy: Policy) -> JudgedResult:
@@ -124,7 +124,15 @@ def _judge_exams(
         )  # fmt: skip
 
 
-def _judged_candidate(head: ReportHead, performed: When | None, results: tuple[JudgedResult, ...]) -> JudgedCandidate:
+def _judged_candidate(
+    head: ReportHead, performed: When | None, results: tuple[JudgedResult, ...], retrievable: bool = True
+) -> JudgedCandidate:
+    first = results[0]
+    if len(results) == 1:
+        return JudgedCandidate(
+            head, performed, first.verdict, results, first.reasons, first.mark, first.window_hours, first.disclosed,
+            retrievable,
+        )  # fmt: skip
     best = min((one.verdict for one in results), key=RANK.__getitem__)
     reasons: dict[tuple[str, str | None], Reason] = {}
     for one in results:
@@ -136,4 +144,5 @@ def _judged_candidate(head: ReportHead, performed: When | None, results: tuple[J
         mark=marks.pop() if len(marks) == 1 else next((one.mark for one in results if one.verdict is best), None),
         window_hours=min(one.window_hours for one in results),
         disclosed=all(one.disclosed for one in results),
+        retrievable=retrievable,
     )  # fmt: skip

@@ -12,6 +12,7 @@ import hmac
 import json
 import os
 import secrets
+import threading
 from functools import cached_property
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class KeyRing:
         self._current = current
         self._signing_seed = signing_seed
         self._field_keys: dict[str, bytes] = {}
+        self._local = threading.local()
 
     @classmethod
     def generate(cls) -> KeyRing:
@@ -81,9 +83,16 @@ class KeyRing:
     def seal(self, plain: bytes, bound_to: str) -> bytes:
         """Compresses (zstd) and encrypts; the result opens only with the same `bound_to`."""
         nonce = secrets.token_bytes(_NONCE)
-        packed = zstandard.compress(plain, 3)
+        packed = self._compressor().compress(plain)
         head = self._current.to_bytes(_ID, "big")
         return head + nonce + self._sealers[self._current].encrypt(nonce, packed, head + bound_to.encode())
+
+    def _compressor(self) -> zstandard.ZstdCompressor:
+        """One for each thread: making one costs more than compressing a decision, and none serves two at once."""
+        made: zstandard.ZstdCompressor | None = getattr(self._local, "compressor", None)
+        if made is None:
+            made = self._local.compressor = zstandard.ZstdCompressor(level=3)
+        return made
 
     def open(self, sealed: bytes, bound_to: str) -> bytes:
         """The plain bytes; ValueError when altered, moved, or sealed with a key that is not here."""
