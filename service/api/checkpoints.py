@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime
 
-from service.audit.verify import advance_checkpoint
 from service.edge.parts import Parts
 
 EVERY_SECONDS = 60.0
@@ -18,14 +16,9 @@ async def keep(parts: Parts) -> None:
     while True:
         await asyncio.sleep(EVERY_SECONDS)
         try:
-            if not await parts.run(_advance, parts):
+            if not await parts.run(parts.mark_audit_log):
                 logging.getLogger("testonce").error(
                     "the audit log does not fit its checkpoint; run: testonce audit verify"
                 )
         except Exception as error:
             logging.getLogger("testonce").error("no audit checkpoint was written: %s", type(error).__name__)
-
-
-def _advance(parts: Parts) -> bool:
-    with parts.database.snapshot() as conn:
-        return advance_checkpoint(conn, parts.keys, parts.settings.checkpoint_file, datetime.now(UTC).isoformat())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from service.audit.log import AuditLog
+from service.audit.verify import advance_checkpoint
 from service.decisions.reference import ReferenceReader
 from service.decisions.reports import OfferedReports
 from service.edge.errors import TooManyRequests
@@ -24,6 +27,7 @@ from service.security.tokens import Tokens, bearer
 from service.settings import Settings
 
 T = TypeVar("T")
+_log = logging.getLogger("testonce")
 
 
 class Decides(Protocol):
@@ -70,10 +74,23 @@ class Parts:
             self.pace.spend(caller)
         return caller
 
+    def mark_audit_log(self) -> bool:
+        """Writes down, outside the database, how far the audit log reached; False, and nothing is written, where the
+        log does not contain what was written down before."""
+        file = self.settings.checkpoint_file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with self.database.snapshot() as conn:
+            return advance_checkpoint(conn, self.keys, file, datetime.now(UTC).isoformat())
+
     def close(self) -> None:
-        """Commits what waits and lets go of the database."""
+        """Commits what waits, marks the audit log and lets go of the database."""
         self.pool.shutdown(wait=True)
         self.journal.close()
+        try:
+            if not self.mark_audit_log():
+                _log.error("the audit log does not fit its checkpoint; run: testonce audit verify")
+        except Exception as error:  # what was asked for is done: this must not undo it
+            _log.error("no audit checkpoint was written: %s", type(error).__name__)
         self.database.close()
 
 
