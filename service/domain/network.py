@@ -6,7 +6,7 @@ indexes made once when the network is loaded.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -194,6 +194,12 @@ class Network:
     def institution_by_uscc(self) -> dict[str, Institution]:
         """Institutions by their unified social credit code."""
         return {one.uscc: one for one in self.institutions if one.uscc}
+
+    @cached_property
+    def institution_by_name(self) -> dict[str, Institution]:
+        """Institutions by their name, where no other has the same."""
+        names = Counter(one.name for one in self.institutions)
+        return {one.name: one for one in self.institutions if names[one.name] == 1}
 
     def covers(self, scope: Scope | None, institution: Institution | None) -> bool:
         """Whether `scope` covers the institution; an unknown institution is covered by no scope but None."""

@@ -18,8 +18,9 @@ def find_institution(view: View, owner: Newest, given: Iterable[Reference], netw
     """The institution that the first telling reference names, None when none does.
 
     A valid 统一社会信用代码 counts first (GB 32100-2015), then an identifier or id that is an institution's id in the
-    network; a department counts as the organization it is part of. An organization whose code is valid but outside
-    the network becomes `uscc:…`: no certificate is ever its own, so nothing it performed is reused by mistake."""
+    network, then the exact name of one institution of the network; a department counts as the organization it is
+    part of. An organization whose code is valid but outside the network becomes `uscc:…`: no certificate is ever its
+    own, so nothing it performed is reused by mistake."""
     for reference in given:
         if found := _institution(view, owner, reference, network):
             return found
@@ -30,16 +31,19 @@ def _institution(view: View, owner: Newest, reference: Reference, network: Netwo
     at, step = owner, reference
     for _ in range(_MAX_PARENTS):
         key = view.key(at, step, "Organization")
-        if key is None or not ("#" in key or key.startswith(("Organization/", "identifier|"))):
+        if key is None:
+            return _by_name(step.display, network)
+        if not ("#" in key or key.startswith(("Organization/", "identifier|"))):
             return None
         if logical := split_logical(key):
             return by_identifiers([logical], None, network)
         found = view.follow(at, step, Organization)
         if found is None:
             kind, _, given = key.partition("/")
-            return given if kind == "Organization" and given in network.institution_by_id else None
+            known = kind == "Organization" and given in network.institution_by_id
+            return given if known else _by_name(step.display, network)
         at, organization = found
-        name = by_identifiers(organization.identifier or [], organization.id, network)
+        name = _named(organization, network)
         if name or organization.partOf is None:
             return name
         step = organization.partOf
@@ -48,8 +52,18 @@ def _institution(view: View, owner: Newest, reference: Reference, network: Netwo
 
 def names_this_house(organization: Organization, context: Context) -> bool:
     """Whether it names the loading institution, or none that is known: what is assumed of one not yet received."""
-    named = by_identifiers(organization.identifier or [], organization.id, context.network)
+    named = _named(organization, context.network)
     return organization.partOf is None and named in (None, context.institution)
+
+
+def _named(organization: Organization, network: Network) -> str | None:
+    own = by_identifiers(organization.identifier or [], organization.id, network)
+    return own or _by_name(organization.name, network)
+
+
+def _by_name(name: str | None, network: Network) -> str | None:
+    found = network.institution_by_name.get((name or "").strip())
+    return found.id if found else None
 
 
 def by_identifiers(given: Iterable[Identifier], own_id: str | None, network: Network) -> str | None:

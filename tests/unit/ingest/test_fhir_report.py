@@ -228,10 +228,24 @@ def organization(id: str = "org", **more: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("performer", "expected"),
     [
+        ({"display": "第二医院"}, "h2"),
+        ({"reference": "Organization/unsent", "display": "第二医院"}, "h2"),
+        ({"display": "第二医院检验科"}, "h1"),  # part of a name is none
+        ({"reference": "Practitioner/x", "display": "第二医院"}, "h1"),
+    ],
+)
+def test_performer_may_be_told_by_the_exact_name(performer: dict[str, object], expected: str) -> None:
+    assert read(bundle(report(performer=[performer]), observation())).report.head.performer == expected
+
+
+@pytest.mark.parametrize(
+    ("performer", "expected"),
+    [
         (organization(identifier=[{"value": USCC}]), "h2"),
         (organization(identifier=[{"system": "urn:x", "value": "h2"}]), "h2"),
         (organization(identifier=[{"value": "91110000600007336U"}]), "uscc:91110000600007336U"),
         (organization(name="检验科"), "h1"),
+        (organization(name="第二医院", identifier=[{"system": "urn:x", "value": "77"}]), "h2"),
         (organization(name="检验科", partOf={"identifier": {"value": USCC}}), "h2"),
     ],
 )
