@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from service.security.caller import Caller, Role
 from service.security.keys import KeyRing
 
 LARGEST_PAGE = 500
+_NEXT = re.compile(r"[0-9]{1,17}~[0-9a-f-]{36}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class Recognitions:
         if not 1 <= limit <= LARGEST_PAGE:
             raise InvalidInput("the page cannot be given", [Fault("limit", f"must lie between 1 and {LARGEST_PAGE}")])
         at, _, last = after.partition("~")
-        if after and not (at.isascii() and at.isdigit() and len(at) < 18):
+        if after and not _NEXT.fullmatch(after):
             raise InvalidInput("the page cannot be given", [Fault("after", "must be the next of an earlier page")])
         now = to_us(self._clock())
         entry = AuditEntry.by(caller, now, Action.RECOGNITIONS_READ, "Recognition", {"limit": limit})

@@ -110,7 +110,7 @@ def test_auditor_pages_through_the_list_others_may_not(any_world: World) -> None
     assert second["next"] is None
     assert len({one["id"] for one in first["recognitions"] + second["recognitions"]}) == 3
     assert_problem(any_world.client.get(PATH, headers=any_world.headers()), 403, "not-permitted")
-    for bad in ({"limit": "0"}, {"limit": "x"}, {"after": "x"}):
+    for bad in ({"limit": "0"}, {"limit": "x"}, {"after": "x"}, {"after": "1~\0"}, {"after": "1~"}):
         assert_problem(any_world.client.get(PATH, params=bad, headers=headers), 400, "invalid-input")
 
 
