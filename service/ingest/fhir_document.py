@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from service.ingest.bad_entries import blank_bad_entries
 from service.ingest.fhir_shapes import SHAPES
 from service.ingest.strict_json import BadJson, check_keys, read_strictly, refuse, start_of_text
 
@@ -93,13 +94,25 @@ _entry = msgspec.json.Decoder(_Entry).decode
 
 
 def read_json(body: bytes) -> FhirDocument:
-    """Reads one resource or Bundle. What makes the whole unreadable is a problem of the document."""
-    found = FhirDocument()
+    """Reads one resource or Bundle. What makes the whole unreadable is a problem of the document, or of those entries
+    of a Bundle that alone cannot be read."""
     try:
-        start = start_of_text(body)
-        _read_resource(found, body, start, len(body) - start, None, None, {}, 0)
+        return _read_whole(body, [])
     except BadJson as error:
-        found.problems.append(Problem(error.place or "document", error.code, error.reason))
+        rest, bad = blank_bad_entries(body)
+        problems = [Problem(f"Bundle.entry[{number}]", one.code, one.reason) for number, one in bad]
+        try:
+            if problems:
+                return _read_whole(rest, problems)
+        except BadJson:
+            pass
+        return FhirDocument(problems=[Problem(error.place or "document", error.code, error.reason)])
+
+
+def _read_whole(body: bytes, problems: list[Problem]) -> FhirDocument:
+    found = FhirDocument(problems=problems)
+    start = start_of_text(body)
+    _read_resource(found, body, start, len(body) - start, None, None, {}, 0)
     return found
 
 

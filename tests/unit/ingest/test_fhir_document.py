@@ -79,6 +79,34 @@ def test_unreadable_document_says_where_and_why(body: bytes, place: str, code: s
     assert found.resources == []
 
 
+@pytest.mark.parametrize(
+    ("entry", "code"),
+    [
+        (b'{"resource":{"resourceType":"Patient","id":"bad","name":[{"text":"a\nb"}]}}', "not-json"),
+        (b'{"resource":{"resourceType":"Patient","id":"bad","name":[{"text":"\\ud800"}]}}', "not-json"),
+        (b'{"resource":{"resourceType":"Patient","id":"bad","x":NaN}}', "not-json"),
+        (b'{"resource":{"resourceType":"Patient","id":"bad","x":"}],","y":01}}', "not-json"),
+        (b'{"resource":{"resourceType":"Patient","id":"bad","name":"' + "李敏".encode("gb18030") + b'"}}', "not-utf-8"),
+        (b'{"resource":{"x":' + b"[" * 3000 + b"]" * 3000 + b"}}", "too-deep"),
+    ],
+    ids=["control character", "surrogate", "NaN", "number", "character set", "nesting"],
+)
+def test_entry_that_is_no_json_costs_no_neighbour(entry: bytes, code: str) -> None:
+    good = b'{"resource":%s}' % PATIENT
+    start = b'{"type":"entry","id":"[","resourceType":"Bundle","entry" : ['
+    body = start + b",\n".join([good, entry, good, entry]) + b"]}"
+    found = read_json(body)
+    assert problems(found) == [("Bundle.entry[1]", code), ("Bundle.entry[3]", code)]
+    assert [body[one.start : one.start + one.length] for one in found.resources] == [PATIENT, PATIENT]
+
+
+@pytest.mark.parametrize("end", [b"]", b"", b',{"resource":{"id":"cut'])
+def test_bundle_that_is_cut_short_is_refused_as_a_whole(end: bytes) -> None:
+    found = read_json(b'{"resourceType":"Bundle","entry":[{"resource":%s},{"resource":{"x":NaN}}%s' % (PATIENT, end))
+    assert not found.resources
+    assert [one.code for one in found.problems] == ["not-json"]
+
+
 def test_byte_order_mark_is_passed_over() -> None:
     found = read_json(b"\xef\xbb\xbf" + PATIENT)
     assert [(one.ref, one.start) for one in found.resources] == [("Patient/1", 3)]
