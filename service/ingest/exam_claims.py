@@ -11,6 +11,7 @@ from service.domain.report import ExamPart
 from service.ingest.exam_parts import ExamFacts
 from service.ingest.imaging_words import merge_contrasts, merge_sides, read_words
 from service.ingest.regions import are_related
+from service.ingest.report_words import read_report, told_clauses
 
 _MODALITIES_OF = {
     "A": ("CT", "MR"), "V": ("CT", "MR"), "CTPA": ("CT",), "CAC": ("CT",), "U": ("CT", "MR", "DX"), "LD": ("CT",),
@@ -59,7 +60,8 @@ def read_claims(facts: ExamFacts, catalogue: Catalogue) -> tuple[list[Claim], bo
 
 def sides_said(facts: ExamFacts, region: str, catalogue: Catalogue, report: bool = False) -> str | None:
     """The side that the exam's name says of this region; with `report`, that the report says and never contradicts."""
-    texts = [facts.report_words] if report else _names(facts)
+    told = "\n".join(clause for clause, _ in told_clauses(facts.report_words)) if report else ""
+    texts = [told] if report else _names(facts)
     for text in texts:
         sides = {
             one.laterality for one in read_words(text, catalogue).claims if one.laterality and one.region == region
@@ -140,15 +142,15 @@ def _completed(claims: list[Claim], others: list[Claim], catalogue: Catalogue) -
 
 def _with_report(claims: list[Claim], report: str, catalogue: Catalogue) -> list[Claim]:
     """The report's text completes; where nothing else names a region, its first statement of one does."""
-    said = [_normal(one) for one in read_words(report, catalogue).claims]
     if not any(one.region for one in (claim.part for claim in claims)):
         title = report.strip().splitlines()[0] if report.strip() else ""
         heads = [Claim(_normal(one)) for one in read_words(title[:80], catalogue).claims if one.modality and one.region]
         claims = _completed(heads, claims, catalogue) if heads else claims
-    kept = [
-        Claim(replace(one, laterality=None, technique=one.technique if one.technique in _TOLD_BY_REPORT else None,
-                      region=None))
-        for one in said
-    ]  # fmt: skip
-    kept = [one for one in kept if one.part.technique or one.part.contrast]
+    regions = {claim.part.region for claim in claims if claim.part.region}
+    told = [
+        replace(_normal(one), technique=one.technique if one.technique in _TOLD_BY_REPORT else None, region=None)
+        for one in read_report(report, catalogue)
+        if one.region is None or not regions or any(are_related(one.region, known, catalogue) for known in regions)
+    ]
+    kept = [Claim(one) for one in dict.fromkeys(told) if one.technique or one.contrast]
     return _completed(claims, kept, catalogue) if kept else claims

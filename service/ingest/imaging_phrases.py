@@ -16,6 +16,7 @@ PHRASES = {
         "DR|CR|DX|X线|X光|X射线|X片|平片|摄片|正位|侧位|斜位|正斜位|后前位|X RAY|X RAYS|XRAY|XR|RADIOGRAPH|RADIOGRAPHS"
     ),
     "modality=DX region=CHEST": "胸片|CXR",
+    "region=CHEST": "肺癌筛查|LUNG CANCER SCREENING|LUNG SCREENING",
     "modality=CT region=CHEST": "肺CT|肺部CT|双肺CT|CT肺|CT肺部",
     "modality=US": "超声|彩超|B超|多普勒|US|ULTRASOUND|SONOGRAPHY|SONOGRAM|DOPPLER|DUPLEX",
     "modality=US region=HEART": "超声心动图|心脏彩超|心脏超声|ECHOCARDIOGRAM|ECHOCARDIOGRAPHY|TTE",
@@ -87,6 +88,7 @@ PHRASES = {
     "technique=ELASTO": "弹性成像|ELASTOGRAPHY",
     "technique=STRESS": "负荷|STRESS",
     "technique=INTERVENTION": "穿刺|活检|引导下|引导|介入|消融|置管|BIOPSY|GUIDED|GUIDANCE|ABLATION|DRAINAGE",
+    "technique=FLUOROSCOPY": "透视|FLUOROSCOPY|FLUORO",
     "technique=SIMULATION": "模拟定位|放疗定位|定位CT|RT PLANNING|TREATMENT PLANNING|SIMULATION",
     "side=L": "左|左侧|左边|LEFT|LT|L",
     "side=R": "右|右侧|右边|RIGHT|RT|R",

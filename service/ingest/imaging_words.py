@@ -26,14 +26,15 @@ _ADDED = frozenset({"A", "CTPA", "U", "CAC", "DWI", "MRCP", "V", "PERFUSION", "S
 _LONGEST_TEXT, _LONGEST_SENTENCE = 20_000, 1_000  # characters; no exam is named further on, and time stays bounded
 _HOW = frozenset({"LD", "UPRIGHT", "2V", "BONE", "VEIN", "ARTERY", "LYMPH", "INTERVENTION", "SIMULATION"})
 _UNSAID: Sequence[str | None] = (None,)
-_SENTENCE = re.compile(r"[。；;!！?？\n\r]|\.(?=\s|$)")
+SENTENCE = re.compile(r"[。；;!！?？\n\r]|\.(?=\s|$)")
 _PIECE = re.compile(r"([,，()（）])")
-_NOT_THIS_EXAM = re.compile(
+NOT_THIS_EXAM = re.compile(
     r"建议|必要时|拟行|择期|随诊|随访|复查|复诊|对照|比较|与.{0,12}对比|对比(?!增强|剂)|前片|旧片|老片|原片|既往|上次|前次|外院|术后|病史|"
-    r"未行(?!增强)|未做(?!增强)|可行|进一步|拒绝|取消|放弃|"
+    r"未行(?!增强)|未做(?!增强)|可行|进一步|拒绝|取消|放弃|对侧|健侧|较(?=.{0,6}[左右前])|未扫|未检|未包括|不包括|不含|"
     r"RECOMMEND|SUGGEST|ADVISE|CONSIDER|INDICATED|IF NEEDED|AS NEEDED|COULD BE|"
     r"WOULD BE|MAY BE|SHOULD BE|FOLLOW ?UP WITH|CORRELAT|COMPAR|PRIOR|PREVIOUS|HISTORY|VERSUS|STATUS POST|S/P|"
-    r"NOT PERFORMED|DECLINE|REFUSE|DEFER|CANCEL|UNABLE"
+    r"CONTRALATERAL|OPPOSITE|NOT (?:IMAGED|EXAMINED|INCLUDED|SCANNED|EVALUATED|PERFORMED)|"
+    r"DECLINE|REFUSE|DEFER|CANCEL|UNABLE"
 )
 _JOINS = re.compile(r"[+＋&、,，/及和与加并]|(?<![A-Z])(?:AND|PLUS)(?![A-Z])")
 _SIDE_BEFORE = re.compile(r"[\s侧边的\-:(（]*(?:(?:THE|OF|SIDE|SIDED)\s+)*")
@@ -87,7 +88,7 @@ def merge_contrasts(contrasts: Iterable[str | None]) -> str | None:
 def read_words(text: str, catalogue: Catalogue) -> WordFacts:
     """Reads a name, description or report in Chinese or English; an empty or unknown text says nothing."""
     claims: list[ExamPart] = []
-    for sentence in _SENTENCE.split(fold(text[:_LONGEST_TEXT])):
+    for sentence in SENTENCE.split(fold(text[:_LONGEST_TEXT])):
         if kept := _this_exam(sentence[:_LONGEST_SENTENCE]):
             claims.extend(_read_sentence(kept, catalogue))
     return WordFacts(_tidy(_spread(claims), catalogue))
@@ -127,7 +128,7 @@ def _this_exam(sentence: str) -> str:
     for piece in _PIECE.split(sentence):
         if piece in (")", "）"):
             dropping = False
-        dropping = dropping or _NOT_THIS_EXAM.search(upper(piece)) is not None
+        dropping = dropping or NOT_THIS_EXAM.search(upper(piece)) is not None
         kept.append("" if dropping else piece)
     return "".join(kept).strip(" ,，()（）")
 
