@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 
@@ -15,6 +14,7 @@ from service.api import metrics
 from service.domain.errors import Unavailable
 from service.edge.body import Disconnected, header
 from service.edge.problem import problem_of
+from service.security.chance import random_bytes
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/-]{1,100}")
 _ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -111,4 +111,4 @@ def _request_id(scope: Scope) -> bytes:
     given = header(scope, b"x-request-id")
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.encode("ascii")
-    return secrets.token_hex(16).encode()
+    return random_bytes(16).hex().encode()

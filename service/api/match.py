@@ -18,7 +18,7 @@ async def answer(parts: Parts, scope: Scope, receive: Receive) -> bytes:
     """The decision as JSON bytes, committed and audited."""
     caller = parts.believe(header(scope, b"authorization"))
     body = await read_json(scope, receive, parts.settings.max_body_bytes)
-    decided = await parts.run(parts.desk.decide, body, caller)
+    decided = await parts.decide(body, caller)
     metrics.count_decisions(decided)
     return decided
 

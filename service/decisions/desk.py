@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, select
 
 from service.audit.events import Action
 from service.audit.log import AuditEntry, AuditLog
@@ -26,19 +26,29 @@ from service.matching.evaluate import evaluate
 from service.matching.policy import Policy
 from service.matching.replay import outcome_of
 from service.registry.database import Database
-from service.registry.journal import Journal
+from service.registry.journal import Journal, add_rows
 from service.registry.tables import decision as decision_table
 from service.registry.tables import prompt as prompt_table
 from service.security.caller import Caller, Role
+from service.security.chance import random_bytes
 from service.security.keys import KeyRing
 
 
 def new_decision_id(at: datetime) -> str:
     """A UUID version 7 (RFC 9562): time first, so that rows written together lie together."""
     stamp = int(at.timestamp() * 1000)
-    value = (stamp << 80) | (7 << 76) | (secrets.randbits(12) << 64) | (2 << 62) | secrets.randbits(62)
+    chance = int.from_bytes(random_bytes(10), "big") >> 6
+    value = (stamp << 80) | (7 << 76) | (chance >> 62 << 64) | (2 << 62) | (chance & (1 << 62) - 1)
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An answer that may not leave yet, and what must be stored first."""
+
+    answer: bytes
+    store: Callable[[Connection], None]
 
 
 class Desk:
@@ -70,6 +80,13 @@ class Desk:
         Raises InvalidInput (faults with their places), NotPermitted (role, or an institution outside the network),
         Unavailable (nothing was stored, nothing may be said).
         """
+        made = self.prepare(body, caller)
+        self._journal.submit(made.store)
+        return made.answer
+
+    def prepare(self, body: object, caller: Caller) -> Prepared:
+        """The first half of `decide`, for a caller that waits for the commit in its own way: the answer may leave
+        only once `store` is durable."""
         caller.require(Role.CLINICIAN, Role.SYSTEM)
         policy = self._reference.current_policy()
         if policy.institution(caller.institution) is None:
@@ -99,12 +116,11 @@ class Desk:
         }
         prompts = [_prompt_row(one, row, policy) for one in decided.orders]
         entry = _audit_entry(decided, request, caller, row)
-        self._journal.submit(lambda conn: self._store(conn, row, prompts, entry))
-        return answer
+        return Prepared(answer, lambda conn: self._store(conn, row, prompts, entry))
 
     def _store(self, conn: Connection, row: dict[str, Any], prompts: list[dict[str, Any]], entry: AuditEntry) -> None:
-        conn.execute(_INSERT_DECISION, row)
-        conn.execute(_INSERT_PROMPT, prompts)
+        add_rows(conn, decision_table, [row])
+        add_rows(conn, prompt_table, prompts)
         self._audit.append(conn, entry)
 
     def get(self, decision_id: str, caller: Caller) -> bytes:
@@ -157,8 +173,6 @@ class Desk:
         return row
 
 
-_INSERT_DECISION = insert(decision_table)
-_INSERT_PROMPT = insert(prompt_table)
 _SELECT_DECISION = select(decision_table).where(decision_table.c.id == bindparam("wanted"))
 
 

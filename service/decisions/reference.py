@@ -13,8 +13,8 @@ from service.domain.network import Network
 from service.matching.policy import Policy
 from service.reference.catalogue_file import read_catalogue
 from service.reference.network_file import read_network
-from service.registry.reference_store import current_version, get
 from service.registry.database import Database
+from service.registry.reference_store import current_version, get
 
 REFRESH_SECONDS = 0.1
 """How long a process may go on under the policy it read last before asking for a newer version."""

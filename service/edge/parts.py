@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from service.audit.log import AuditLog
 from service.audit.verify import advance_checkpoint
+from service.decisions.desk import Prepared
 from service.decisions.reference import ReferenceReader
 from service.decisions.reports import OfferedReports
 from service.edge.errors import TooManyRequests
@@ -27,11 +28,17 @@ from service.security.tokens import Tokens, bearer
 from service.settings import Settings
 
 T = TypeVar("T")
+
+_SMALL = 12
+"""How many orders a question may have to be answered between others."""
 _log = logging.getLogger("testonce")
 
 
 class Decides(Protocol):
     """The desk, as edges see it (`service.decisions.desk.Desk`)."""
+
+    def prepare(self, body: object, caller: Caller) -> Prepared:
+        """The answer, and what must be durable before it leaves."""
 
     def decide(self, body: object, caller: Caller) -> bytes:
         """The answer to a match request, stored and audited."""
@@ -65,6 +72,20 @@ class Parts:
     async def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Runs blocking work on a thread, so that the event loop keeps answering."""
         return await asyncio.get_running_loop().run_in_executor(self.pool, work, *arguments)
+
+    async def decide(self, body: object, caller: Caller) -> bytes:
+        """The answer to a match request once it is stored; the loop goes on while the commit is waited for.
+
+        On the embedded database a small question is worked on right here: reading it takes a fraction of what two
+        threads lose by passing the interpreter's lock to and fro (measured).
+        """
+        small = isinstance(body, dict) and len(body.get("orders") or ()) <= _SMALL
+        if self.database.is_sqlite and small:
+            made = self.desk.prepare(body, caller)
+        else:
+            made = await self.run(self.desk.prepare, body, caller)
+        await asyncio.wrap_future(self.journal.submit_later(made.store))
+        return made.answer
 
     def believe(self, authorization: str | None) -> Caller:
         """Who calls, from the Authorization header; NotAuthenticated when nobody we believe, TooManyRequests when

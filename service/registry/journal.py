@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table, insert
 
 from service.domain.errors import TestOnceError, Unavailable
 from service.registry.database import Database
@@ -21,17 +22,49 @@ _LARGEST_BATCH = 256
 T = TypeVar("T")
 
 
-class _Waiting:
-    """One submitted work. `done` is held until its transaction has ended."""
+_GATHERED = "testonce.journal"
 
-    __slots__ = ("done", "error", "result", "work")
+
+def add_rows(conn: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Inserts rows; within a shared transaction together with those of its other works, one statement a table."""
+    gathered: dict[Table, list[dict[str, Any]]] | None = conn.info.get(_GATHERED)
+    if gathered is not None:
+        gathered.setdefault(table, []).extend(rows)
+    elif rows:
+        conn.execute(insert(table), list(rows))
+
+
+@contextmanager
+def _gathering(conn: Connection) -> Iterator[None]:
+    gathered: dict[Table, list[dict[str, Any]]] = {}
+    conn.info[_GATHERED] = gathered
+    try:
+        yield
+        for table, rows in gathered.items():
+            conn.execute(insert(table), rows)
+    finally:
+        del conn.info[_GATHERED]
+
+
+class _Waiting:
+    """One submitted work, and whom to tell once its transaction has ended."""
+
+    __slots__ = ("error", "future", "result", "work")
 
     def __init__(self, work: Callable[[Connection], Any]) -> None:
         self.work = work
         self.result: Any = None
         self.error: BaseException | None = None
-        self.done = threading.Lock()
-        self.done.acquire()
+        self.future: Future[Any] = Future()
+
+    def tell(self) -> None:
+        """The outcome to whoever waits; one who went away meanwhile is told nothing."""
+        if not self.future.set_running_or_notify_cancel():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
 
 
 class Journal:
@@ -57,6 +90,10 @@ class Journal:
         A work that fails is undone alone: its error is raised here, and its neighbours are run again without it, so
         a work must be safe to run twice. Raises Unavailable when the commit fails: nothing was changed.
         """
+        return self.submit_later(work).result()
+
+    def submit_later(self, work: Callable[[Connection], T]) -> Future[T]:
+        """As `submit`, for those who have something better to do than to wait: the future ends as `submit` would."""
         waiting = _Waiting(work)
         with self._gate:
             if self._closed:
@@ -64,11 +101,7 @@ class Journal:
             if self._thread is None or self._pid != os.getpid():
                 self._start()
             self._queue.put(waiting)
-        waiting.done.acquire()
-        if waiting.error is not None:
-            raise waiting.error
-        result: T = waiting.result
-        return result
+        return waiting.future
 
     def close(self) -> None:
         """Commits what waits, then stops; later submissions raise Unavailable."""
@@ -102,7 +135,7 @@ class Journal:
                 self._commit(batch)
             finally:
                 for one in batch:
-                    one.done.release()
+                    one.tell()
             if last:
                 return
 
@@ -110,7 +143,7 @@ class Journal:
         """One transaction for all; when a work fails, one for each."""
         failing: _Waiting | None = None
         try:
-            with self._database.write() as conn, self._around(conn):
+            with self._database.write() as conn, self._around(conn), _gathering(conn):
                 for failing in batch:
                     failing.result = failing.work(conn)
                 failing = None

@@ -20,6 +20,8 @@ import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from service.security.chance import random_bytes
+
 _NONCE = 12
 _ID = 2
 
@@ -82,7 +84,7 @@ class KeyRing:
 
     def seal(self, plain: bytes, bound_to: str) -> bytes:
         """Compresses (zstd) and encrypts; the result opens only with the same `bound_to`."""
-        nonce = secrets.token_bytes(_NONCE)
+        nonce = random_bytes(_NONCE)
         packed = self._compressor().compress(plain)
         head = self._current.to_bytes(_ID, "big")
         return head + nonce + self._sealers[self._current].encrypt(nonce, packed, head + bound_to.encode())
