@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -90,8 +92,12 @@ class Settings(BaseSettings):
 
     @property
     def checkpoint_file(self) -> Path:
-        """Where the audit log's last verified end is kept, outside the database."""
-        return self.home.expanduser() / "audit-head.json"
+        """Where the audit log's last known end is kept, outside the database; one file for each database."""
+        if not self.database_url:
+            return self.home.expanduser() / "audit-head.json"
+        url = urlsplit(self.database_url)
+        place = f"{url.netloc.rpartition('@')[2]}{url.path}?{url.query}"  # who connects plays no part
+        return self.home.expanduser() / f"audit-head-{hashlib.sha256(place.encode()).hexdigest()[:12]}.json"
 
 
 def load_settings(config: Path | None = None) -> Settings:
@@ -108,6 +114,17 @@ def load_settings(config: Path | None = None) -> Settings:
         where = str(path) if path else "environment"
         faults = [_fault(where, values, one["loc"], one["msg"]) for one in error.errors()]
         raise InvalidInput("the settings cannot be used", faults) from None
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[Fault]:
+    """The `TESTONCE_` variables that are no setting: a misspelled one is passed over in silence."""
+    known = {CONFIG_VARIABLE, *(f"TESTONCE_{key.upper()}" for key in Settings.model_fields)}
+    faults = []
+    for name in sorted(environment):
+        if name.upper().startswith("TESTONCE_") and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), sorted(known), 1)
+            faults.append(Fault(f"environment {name}", f"did you mean {near[0]}?" if near else "no such setting"))
+    return faults
 
 
 def _read_file(path: Path) -> dict[str, Any]:

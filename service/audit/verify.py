@@ -106,14 +106,14 @@ def advance_checkpoint(conn: Connection, keys: KeyRing, path: Path, at: str) -> 
     """Moves the checkpoint to where the log ends now; False, and the old one stays, where the log does not contain
     what the old one says: then only a person may decide."""
     head = conn.execute(select(audit_head)).mappings().one_or_none()
-    if head is None and not path.exists():
-        return True  # nothing has happened yet
-    if head is None or not hmac.compare_digest(_raw(head["mac"]), head_mac(keys, head["seq"], _raw(head["hash"]))):
-        return False
-    marked = _read_checkpoint(path, keys) if path.exists() else None
+    marked = _read_checkpoint(path, keys) if path.exists() else (0, GENESIS)
     if isinstance(marked, str):
         return False
-    if marked is not None and marked[0] > 0:
+    if head is None:
+        return marked[0] == 0  # nothing has happened yet
+    if not hmac.compare_digest(_raw(head["mac"]), head_mac(keys, head["seq"], _raw(head["hash"]))):
+        return False
+    if marked[0] > 0:
         found = conn.execute(select(audit.c.hash).where(audit.c.seq == marked[0])).scalar()
         if _raw(found) != marked[1]:
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 import typer
@@ -29,13 +30,15 @@ def doctor() -> None:
 def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
     """Each check with its name, in the order in which one needs the other; each says what it found or raises."""
     from service.bootstrap import load_keys, open_parts
-    from service.settings import Settings, load_settings
+    from service.settings import Settings, load_settings, unknown_variables
 
     known: list[Settings] = []
 
     def settings() -> str:
         known.append(load_settings())
-        return f"home {known[0].home}"
+        # no problem by itself: another program's variables may start with our letters
+        notes = [f"note: {one.pointer} is read by nobody; {one.message}" for one in unknown_variables(os.environ)]
+        return "\n         ".join([f"home {known[0].home}", *notes])
 
     yield "settings", settings
     if not known:

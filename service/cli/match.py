@@ -6,12 +6,14 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from datetime import tzinfo
 from typing import Annotated, Any, Literal
 
 import typer
 
 from service.domain.codes import LOINC, TESTONCE_ITEM, is_loinc
 from service.domain.errors import Fault, InvalidInput
+from service.domain.times import Precision, parse_when
 
 _ORDER = re.compile(r"(?:(?P<system>.+)\|)?(?P<code>[^|:][^|]*?)(?::(?P<side>[LRB]))?")
 
@@ -49,6 +51,8 @@ def match(
     language = choose_language(lang, os.environ, settings.language)
     parts = open_parts(settings)
     try:
+        if at is not None:
+            body["orderedAt"] = with_offset(at, parts.reference.current_policy().network.zone)
         answer = parts.desk.decide(body, local_caller(institution, Role.CLINICIAN))
         if as_json:
             typer.echo(answer.decode())
@@ -79,6 +83,19 @@ def build_body(
         "orders": [read_order(f"o{number}", text) for number, text in enumerate(orders, 1)],
         **({"orderedAt": at} if at is not None else {}),
     }
+
+
+def with_offset(text: str, zone: tzinfo) -> str:
+    """A time as RFC 3339 has it; one that carries no offset counts in the network's zone. InvalidInput names --at."""
+    try:
+        when = parse_when(text.upper(), zone)
+    except ValueError:
+        when = None
+    if when is None or when.precision is not Precision.MOMENT:
+        raise InvalidInput(
+            "the time cannot be read", [Fault("--at", "a date with its time is expected, as 2026-11-22T10:00:00+08:00")]
+        )
+    return when.start.isoformat()
 
 
 def read_order(order_id: str, text: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from service.audit.events import Action
-from service.audit.log import AuditEntry, AuditLog
+from service.audit.log import GENESIS, AuditEntry, AuditLog
 from service.audit.verify import Verdict, advance_checkpoint, save_checkpoint, verify_log
 from service.registry.database import Database
 from service.registry.journal import Journal
@@ -138,6 +138,18 @@ def test_checkpoint_moves_on_and_one_that_was_not_signed_here_is_refused(
     assert verdict(database, keys, file).is_intact
     file.write_text(file.read_text().replace('"entries": 10', '"entries": 3'))
     assert not verdict(database, keys, file).is_intact
+
+
+def test_checkpoint_of_an_empty_log_does_not_stand_in_the_way(
+    database: Database, keys: KeyRing, tmp_path: Path
+) -> None:
+    file = tmp_path / "head.json"
+    save_checkpoint(file, keys, 0, GENESIS, "now")
+    with database.read() as conn:
+        assert advance_checkpoint(conn, keys, file, "later")
+    save_checkpoint(file, keys, 1, GENESIS, "now")
+    with database.read() as conn:
+        assert not advance_checkpoint(conn, keys, file, "later")
 
 
 def test_transaction_undone_leaves_no_entry(log: AuditLog, database: Database, keys: KeyRing) -> None:

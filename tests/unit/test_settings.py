@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.domain.errors import InvalidInput
-from service.settings import Settings, load_settings
+from service.settings import Settings, load_settings, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -82,3 +82,16 @@ def test_every_setting_is_documented() -> None:
         assert f"| `{name}` | `TESTONCE_{name.upper()}` |" in page
         assert field.description is not None
         assert field.description in page
+
+
+def test_each_database_has_its_own_checkpoint_whoever_connects(tmp_path: Path) -> None:
+    urls = ["", "postgresql://a:x@db/one", "postgresql+psycopg://b@db/one", "postgresql://a:x@db/two"]
+    embedded, one, same, two = (Settings(home=tmp_path, database_url=url).checkpoint_file for url in urls)
+    assert one == same
+    assert len({embedded, one, two}) == 3
+
+
+def test_misspelled_variable_is_named_with_the_likely_one() -> None:
+    given = {"TESTONCE_WROKERS": "2", "testonce_home": "/x", "TESTONCE_CONFIG": "c", "OTHER": "1"}
+    (fault,) = unknown_variables(given)
+    assert (fault.pointer, fault.message) == ("environment TESTONCE_WROKERS", "did you mean TESTONCE_WORKERS?")

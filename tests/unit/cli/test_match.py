@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.cli.match import build_body, choose_language, read_order
+from service.cli.match import build_body, choose_language, read_order, with_offset
 from service.domain.errors import InvalidInput
 
 ITEM, LOINC = "urn:testonce:item", "http://loinc.org"
@@ -61,3 +62,19 @@ def test_language(asked: str | None, environment: dict[str, str], expected: str)
 def test_unknown_language_is_refused() -> None:
     with pytest.raises(InvalidInput):
         choose_language("fr", {}, "zh")
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("2026-11-22T10:00:00", "2026-11-22T02:00:00+00:00"),
+    ("2026-11-22T10:00:00+09:00", "2026-11-22T01:00:00+00:00"),
+    ("2026-11-22t10:00:00z", "2026-11-22T10:00:00+00:00"),
+])  # fmt: skip
+def test_time_without_an_offset_counts_in_the_zone_of_the_network(text: str, expected: str) -> None:
+    assert with_offset(text, ZoneInfo("Asia/Shanghai")) == expected
+
+
+@pytest.mark.parametrize("text", ["2026-11-22", "2026-11", "yesterday", "", "2026-02-30T10:00:00"])
+def test_time_that_is_none_is_refused_by_its_option(text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        with_offset(text, ZoneInfo("Asia/Shanghai"))
+    assert caught.value.faults[0].pointer == "--at"
