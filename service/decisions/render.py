@@ -95,7 +95,7 @@ class _Renderer:
     def age(self, performed: When | None) -> float | None:
         if performed is None or not performed.has_day:
             return None
-        return round((self.ordered_at - performed.start).total_seconds() / 3600, 2)
+        return round((self.ordered_at - performed.start).total_seconds() / 3600, 2) + 0.0  # never -0.0
 
     def result(self, one: JudgedResult) -> dict[str, Any]:
         shown = one.result if one.disclosed else None

@@ -167,3 +167,8 @@ def test_another_patients_result_in_a_report_is_nobodys(hospitals: Hospitals) ->
     theirs = other.result()
     hospitals.load("nat", person.patient(), other.patient(), theirs, person.report(theirs))
     assert hospitals.match(person)["decision"] == hospitals.match(other)["decision"] == "no-result"
+
+
+def test_age_of_an_exam_a_second_after_the_order_is_no_negative_zero(hospitals: Hospitals) -> None:
+    order = hospitals.match(sent(hospitals, effectiveDateTime=ago(seconds=-1)))
+    assert str(order["candidates"][0]["ageHours"]) == "0.0"
