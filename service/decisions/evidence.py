@@ -39,7 +39,7 @@ class EvidenceReader:
         probable = frozenset(linkage.probable)
         return Evidence(
             linkage.match,
-            self._is_withheld(conn, ids, request.ordered_at),
+            is_withheld(conn, ids, request.ordered_at),
             self._results(conn, ids, probable, ordered, request, policy),
             self._exams(conn, ids, probable, ordered, request, policy),
             ids,
@@ -63,13 +63,6 @@ class EvidenceReader:
         return [
             self._keys.token("local", f"{requester}|{system}|{value.strip()}") for system, value, _ in query.identifiers
         ]
-
-    def _is_withheld(self, conn: Connection, ids: Collection[int], at: datetime) -> bool:
-        """Whether an active Consent of any of the person's records denies sharing at that time."""
-        return any(
-            one.denies and (one.from_at is None or one.from_at <= at) and (one.to_at is None or at < one.to_at)
-            for one in known.consents_of(conn, ids)
-        )
 
     def _results(
         self,
@@ -107,6 +100,14 @@ class EvidenceReader:
         return tuple(
             replace(candidate, identity="probable") if record in probable else candidate for record, candidate in found
         )
+
+
+def is_withheld(conn: Connection, ids: Collection[int], at: datetime) -> bool:
+    """Whether an active Consent of any of the person's records denies sharing at that time."""
+    return any(
+        one.denies and (one.from_at is None or one.from_at <= at) and (one.to_at is None or at < one.to_at)
+        for one in known.consents_of(conn, ids)
+    )
 
 
 def _microseconds(since: datetime) -> int:

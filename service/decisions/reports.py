@@ -9,15 +9,18 @@ from sqlalchemy import Connection, bindparam, select
 
 from service.audit.events import Action
 from service.audit.log import AuditEntry, AuditLog
+from service.decisions.codec import decode_given
+from service.decisions.evidence import is_withheld
 from service.domain.errors import Contradiction, NotFound
 from service.registry import documents
+from service.registry.columns import from_us
 from service.registry.database import Database
 from service.registry.journal import Journal
 from service.registry.tables import decision, document, report
 from service.security.caller import Caller, Role
 from service.security.keys import KeyRing
 
-_DECISION = select(decision.c.institution, decision.c.state, decision.c.answer).where(
+_DECISION = select(decision.c.institution, decision.c.state, decision.c.answer, decision.c.given).where(
     decision.c.id == bindparam("wanted")
 )
 _REPORT = (
@@ -40,7 +43,7 @@ class OfferedReports:
         """The report's own bytes and the kind of document they are from.
 
         NotFound unless a standing decision of the caller's institution disclosed it; Contradiction when a newer
-        version has replaced it since: the old one must not be relied on.
+        version has replaced it since (the old one must not be relied on), or the patient has refused sharing since.
         """
         caller.require(Role.CLINICIAN, Role.SYSTEM)
         with self._database.read() as conn:
@@ -60,5 +63,15 @@ class OfferedReports:
         if row is None or row.institution != caller.institution or row.state != "standing":
             return False
         answer: dict[str, Any] = msgspec.json.decode(self._keys.open(row.answer, f"decision|answer|{decision_id}"))
-        links = (one["retrieve"]["report"] for order in answer["orders"] for one in order["candidates"])
-        return any(link and f"/api/v1/reports/{report_id}?" in f"{link}?" for link in links)
+        link = f"/api/v1/reports/{report_id}?"
+        offered = [
+            one
+            for order in answer["orders"]
+            for one in order["candidates"]
+            if link in f"{one['retrieve']['report'] or ''}?"
+        ]
+        if not all(one["institution"] == caller.institution for one in offered):
+            given = decode_given(self._keys.open(row.given, f"decision|given|{decision_id}"))
+            if is_withheld(conn, given.evidence.record_ids, from_us(self._database.now_us())):
+                raise Contradiction("the patient has refused sharing since; ask for a new decision")
+        return bool(offered)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import text
 
+from service.ingest.port import ConsentFacts
+from service.registry.ingest_store import SqlIngestStore
 from service.security.caller import Role
-from tests.support.serving import REPORT_BYTES, World, assert_problem
+from tests.support.serving import ISSUER, REPORT_BYTES, World, assert_problem
 
 
 def link(world: World) -> str:
@@ -41,6 +45,15 @@ def test_report_replaced_since_is_not_served(world: World) -> None:
     with world.parts.database.write() as conn:
         conn.execute(text("UPDATE report SET state = 'superseded' WHERE id = 1"))
     assert_problem(world.client.get(path, headers=world.headers()), 409, "contradiction")
+
+
+def test_report_of_a_patient_who_has_refused_sharing_since_is_not_served(any_world: World) -> None:
+    path = link(any_world)
+    consent = ConsentFacts("Consent/1", "Patient/1", denies=True)
+    for denies, status in ((False, 200), (True, 409)):
+        with SqlIngestStore(any_world.parts.database, any_world.parts.keys).batch(ISSUER) as batch:
+            batch.put_consents([replace(consent, denies=denies)])
+        assert any_world.client.get(path, headers=any_world.headers()).status_code == status
 
 
 def test_report_of_a_decision_that_no_longer_stands_is_not_served(world: World) -> None:
