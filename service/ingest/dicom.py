@@ -28,7 +28,8 @@ _SEX = {"M": "male", "F": "female", "O": "other"}
 
 _TEXTS = {
     0x00080016: "SOPClassUID", 0x00080050: "AccessionNumber", 0x00080060: "Modality", 0x00180015: "BodyPartExamined",
-    0x00180010: "ContrastBolusAgent", 0x00081030: "StudyDescription", 0x0008103E: "SeriesDescription",
+    0x00180010: "ContrastBolusAgent", 0x00181040: "ContrastBolusRoute",
+    0x00081030: "StudyDescription", 0x0008103E: "SeriesDescription",
     0x00181030: "ProtocolName", 0x00321060: "RequestedProcedureDescription",
     0x00400254: "PerformedProcedureStepDescription", 0x00185101: "ViewPosition", 0x00180050: "SliceThickness",
     0x00180060: "KVP", 0x00280301: "BurnedInAnnotation", 0x00282110: "LossyImageCompression",

@@ -159,9 +159,10 @@ def _contrast(series: PartFacts, claims: list[Claim], own: list[ExamPart]) -> st
     by_code = merge_contrasts(one.part.contrast for one in claims if one.says_contrast)
     if by_code:
         return by_code
+    worded = merge_contrasts(one.contrast for one in own)
     if series.contrast_agent and series.contrast_agent.strip():
-        return "with"
-    return merge_contrasts(one.contrast for one in own) or merge_contrasts(one.part.contrast for one in claims)
+        return None if worded == "without" else "with"  # protocols fill in the agent for their plain series too
+    return worded or merge_contrasts(one.part.contrast for one in claims)
 
 
 def _is_shown(claim: ExamPart, parts: list[ExamPart], catalogue: Catalogue) -> bool:

@@ -17,6 +17,13 @@ _NO_IMAGE = {
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _NO_IMAGE_SOP = ("1.2.840.10008.5.1.4.1.1.88.", "1.2.840.10008.5.1.4.1.1.11.", "1.2.840.10008.5.1.4.1.1.104.")
 _DOSE_PAGE = re.compile(r"dose|protocol|screen ?sav|剂量|report", re.IGNORECASE)
+_NO_AGENT = re.compile(
+    r"\W*(?:0|N|NO|NA|N/A|NIL|NULL|NONE|NOT\b.*|WITHOUT\b.*|W/?O\b.*|NON.?CONTRAST.*|PLAIN|UNENHANCED|NATIVE|UNKNOWN|"
+    r"WATER|AIR|BARIUM.*|(?:PO|ORAL|RECTAL)\b(?!.*(?:\bIV\b|INTRAVEN)).*|无.*|否|未.*|不.*|平扫.*|口服(?!.*静脉).*|水|空气|钡.*)?\W*"
+)
+"""What stands in ContrastBolusAgent where nothing was injected; an agent swallowed enhances nothing."""
+
+_NOT_INJECTED = re.compile(r"\W*(?:PO|ORAL\w*|RECTAL\w*|口服|经口|直肠)\W*")
 _LOCALIZER = re.compile(r"locali[sz]er|scout|topogram|surview|survey|定位", re.IGNORECASE)
 
 
@@ -25,7 +32,7 @@ class PartFacts:
     """One series as its source describes it; "" or None is not said.
 
     `body_site` are codes of its body site, `body_part` its text (BodyPartExamined); `laterality` a code or a word;
-    `contrast_agent` the agent's name; `descriptions` the series' own words. `is_image` is False for what shows no
+    `contrast_agent` the agent injected; `descriptions` the series' own words. `is_image` is False for what shows no
     patient (reports, dose pages), `is_localizer` True for a scout. `procedure_codes`, `procedure_words` and
     `study_words` are what a DICOM header repeats in every series of its study.
     """
@@ -72,7 +79,7 @@ def part_facts_of(facts: Mapping[str, object]) -> PartFacts:
         body_site=tuple(_codes(facts, "AnatomicRegionSequence")),
         body_part=_text(facts, "BodyPartExamined"),
         laterality=_text(facts, "Laterality"),
-        contrast_agent=_text(facts, "ContrastBolusAgent") or None,
+        contrast_agent=_agent(facts),
         descriptions=descriptions,
         is_image=modality not in _NO_IMAGE and not sop_class.startswith(_NO_IMAGE_SOP) and not dose_page,
         is_localizer="LOCALIZER" in image_type or any(_LOCALIZER.search(one) for one in descriptions[:1]),
@@ -85,6 +92,12 @@ def part_facts_of(facts: Mapping[str, object]) -> PartFacts:
 def is_image_modality(modality: str) -> bool:
     """Whether a series of this modality shows the patient."""
     return modality.upper() not in _NO_IMAGE
+
+
+def _agent(facts: Mapping[str, object]) -> str | None:
+    agent = _text(facts, "ContrastBolusAgent")
+    route = _text(facts, "ContrastBolusRoute").upper()
+    return None if _NO_AGENT.fullmatch(agent.upper()) or _NOT_INJECTED.fullmatch(route) else agent
 
 
 def _text(facts: Mapping[str, object], key: str) -> str:

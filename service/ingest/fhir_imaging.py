@@ -256,11 +256,18 @@ def _words(given: Iterable[str | None]) -> str:
 
 
 def _images(view: View, studies: Sequence[Study]) -> tuple[str, ...]:
-    """Addresses of active endpoints; none unless every study has one: half an exam's images are not its images."""
-    per_study = [_endpoints(view, study) for study in studies]
+    """Addresses of active endpoints; none unless every study has one: half an exam's images are not its images. Where
+    all that is known of a study are scouts and reports, its images are not there."""
+    per_study = [_endpoints(view, study) if _has_images(study) else [] for study in studies]
     if not all(per_study):
         return ()
     return tuple(dict.fromkeys(address for one in per_study for address in one))
+
+
+def _has_images(study: Study) -> bool:
+    unlisted = [{"Modality": code} for _, one in study.described if not one.series for code in _study_modalities(one)]
+    parts = [part_facts_of(one) for one in (*_parts(study.described, study.series), *unlisted)]
+    return not parts or any(one.is_image and not one.is_localizer for one in parts)
 
 
 def _endpoints(view: View, study: Study) -> list[str]:

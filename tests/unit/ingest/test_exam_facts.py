@@ -134,6 +134,26 @@ def test_agent_outranks_the_words() -> None:
     assert {one.contrast for one in resolved.parts} == {"with"}
 
 
+def test_agent_in_a_series_that_calls_itself_plain_is_in_doubt() -> None:
+    resolved = exam(ct(body_part="CHEST", contrast_agent="OMNIPAQUE", descriptions=("Chest w/o 5mm",)))
+    assert [one.contrast for one in resolved.parts] == [None]
+
+
+@pytest.mark.parametrize(
+    "agent", ["NONE", "No", "N/A", "0", "-", "WITHOUT", "无", "平扫", "未使用", "Water", "ORAL", "口服"]
+)
+def test_agent_that_is_none_or_swallowed_says_nothing(agent: str) -> None:
+    assert part_facts_of({"Modality": "CT", "ContrastBolusAgent": agent}).contrast_agent is None
+
+
+@pytest.mark.parametrize(
+    ("route", "agent"), [("Oral", None), ("口服", None), ("IV", "Iohexol"), ("ORAL AND IV", "Iohexol")]
+)
+def test_agent_counts_only_where_it_was_injected(route: str, agent: str | None) -> None:
+    facts = {"Modality": "CT", "ContrastBolusAgent": "Iohexol", "ContrastBolusRoute": route}
+    assert part_facts_of(facts).contrast_agent == agent
+
+
 def test_catalogue_code_outranks_the_agent() -> None:
     resolved = exam(ct(contrast_agent="OMNIPAQUE"), codes=(Code(TESTONCE_ITEM, "CT.CHEST"),))
     assert {one.contrast for one in resolved.parts} == {"without"}

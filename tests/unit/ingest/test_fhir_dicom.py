@@ -143,3 +143,15 @@ def test_patient_of_the_header_is_known_by_hospital_number() -> None:
 def test_file_that_is_no_instance_is_rejected_with_a_reason() -> None:
     house = load(Document("dicom", "x.dcm", b"\0" * 128 + b"DICM" + b"\0" * 64))
     assert [place for place, _ in house.rejected] == ["file"]
+
+
+def test_images_of_a_study_known_by_its_scout_only_are_not_there() -> None:
+    scout = instance(1, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    slice_ = instance(2, SeriesInstanceUID=f"{UID}.2")
+    assert load(patient_document(), study(), scout).exam.images == ()
+    assert load(patient_document(), study(), scout, slice_).exam.images == ("https://pacs/1",)
+    assert load(patient_document(), study(modality=[{"code": "CT"}]), scout).exam.images == ("https://pacs/1",)
+
+
+def patient_document() -> Document:
+    return document(patient())[0]
