@@ -79,8 +79,8 @@ class Parts:
         On the embedded database a small question is worked on right here: reading it takes a fraction of what two
         threads lose by passing the interpreter's lock to and fro (measured).
         """
-        small = isinstance(body, dict) and len(body.get("orders") or ()) <= _SMALL
-        if self.database.is_sqlite and small:
+        orders = body.get("orders") if isinstance(body, dict) else None
+        if self.database.is_sqlite and isinstance(orders, list) and len(orders) <= _SMALL:
             made = self.desk.prepare(body, caller)
         else:
             made = await self.run(self.desk.prepare, body, caller)

@@ -63,8 +63,9 @@ DEEP = b'{"patient":' + b"[" * 100_000
         b'{"orders":[{"id":"\\ud800"}]}', b'{"\\ud800": 1}', b'{"patient":{},"patient":{},"orders":[]}',
         b'{"patient":{"identifiers":[{"system":null,"value":123}]},"orders":[{"id":{},"code":[]}]}',
         b'{"patient":{"identifiers":[{"value":"\\u0000"}]},"orders":[{"id":"a\\u0000","code":{"code":"1"}}]}',
+        b'{"orders":1.5}', b'{"orders":true}', b'{"orders":"o1"}', b'{"orders":{}}', b'{"orders":[1,null,[]]}',
     ],
-    ids=range(19),
+    ids=range(24),
 )  # fmt: skip
 def test_body_that_cannot_be_used_is_400(world: World, body: bytes) -> None:
     answer = world.client.post(
