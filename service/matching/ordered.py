@@ -75,8 +75,10 @@ def _understand_facts(facts: ImagingOrder, catalogue: Catalogue) -> Ordered | No
         wanted = ("with", "none")
     elif facts.contrast is False:
         wanted = ("none",)
+    # an item that knows no contrast (a film, an ultrasound) is not what an order with contrast asks for
+    kinds = wanted if facts.contrast and "none" not in wanted else (*wanted, None)
     for region in _same_region(facts.region.upper(), catalogue):
-        for contrast in (*wanted, None):
+        for contrast in kinds:
             item = catalogue.imaging_items.get((modality, region, technique, contrast))
             if item is not None:
                 said = None if facts.contrast is None else ("with" if facts.contrast else "none")
