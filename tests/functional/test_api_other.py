@@ -144,7 +144,7 @@ def test_example_of_openapi_is_a_request_that_is_answered(world: World) -> None:
 
 def test_unforeseen_error_says_nothing_of_its_inside(world: World, caplog: object) -> None:
     class Broken:
-        def decide(self, *_: object) -> bytes:
+        def prepare(self, *_: object) -> None:
             raise RuntimeError("11010519491231002X")
 
     import dataclasses
