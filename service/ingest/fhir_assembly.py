@@ -16,12 +16,21 @@ from service.ingest.fhir_intake import Intake
 from service.ingest.fhir_people import People
 from service.ingest.fhir_performer import names_this_house
 from service.ingest.fhir_report import Assembled, is_laboratory, read_lab_report, read_single, report_head
-from service.ingest.fhir_shapes import DiagnosticReport, ImagingStudy, Observation, Organization, Resource, references
+from service.ingest.fhir_shapes import (
+    DiagnosticReport,
+    ImagingStudy,
+    Observation,
+    Organization,
+    Resource,
+    Specimen,
+    references,
+)
 from service.ingest.fhir_store import Shelf
 from service.ingest.fhir_studies import Study, StudyFinder, is_imaging, is_there, study_key, study_links
 from service.ingest.fhir_values import Context, status_of
-from service.ingest.fhir_view import Newest, View
+from service.ingest.fhir_view import NAMED, Newest, View
 from service.ingest.port import Batch, IndexedReport, Rejection
+from service.ingest.references import logical
 
 
 @dataclass(slots=True)
@@ -68,6 +77,8 @@ class Assembly:
             self.note_parts(key.replace("study/", "pixels/", 1), {key, *links})
         for at in self.intake.of_type("ImagingStudy"):
             studies |= self._note_study(at)
+        for at in self.intake.of_type(*NAMED):
+            self._note_names(at)
         links = {link for key in studies for link in (key, *pixels.get(key, ()))}
         touched = self._touched({*self._telling(), *links, *self._new_links()})
         used, left = self._superseded()
@@ -98,9 +109,21 @@ class Assembly:
         return found
 
     def _new_links(self) -> set[str]:
-        return {
-            t for root, targets in self.parts.items() if root.startswith(("ImagingStudy/", "pixels/")) for t in targets
-        }
+        return {t for root, targets in self.parts.items() if root.startswith(_NAMES) for t in targets}
+
+    def _note_names(self, at: Newest) -> None:
+        """Notes the identifiers by which a changed result or specimen may be referred to."""
+        names = set(_names(at.resource))
+        if names or at.ref in self.intake.before:
+            self.note_parts(_NAMED + at.ref.replace("/", ":", 1), names)
+
+    def _named(self, identifier: str, kind: str) -> list[str]:
+        """The resources of a type that have the identifier."""
+        roots = (one.removeprefix(_NAMED) for one in self.made_from(identifier) if one.startswith(_NAMED))
+        return [one.replace(":", "/", 1) for one in roots if one.startswith(f"{kind}:")]
+
+    def _view(self) -> View:
+        return View(self.shelf.find, named=self._named)
 
     def _note_study(self, at: Newest) -> set[str]:
         """Notes by which names a changed ImagingStudy is found; gives the studies it describes, now and before."""
@@ -128,11 +151,11 @@ class Assembly:
         studies: set[str] = set()
         stored = [self.shelf.read(one) for one in self.intake.before.values()]
         for at in (*stored, *self.intake.superseded):
-            view = View(self.shelf.find)
+            view = self._view()
             used = result_keys(view, at)
             if used:
                 sha = at.stored.sha256.hex()[:16] if at.stored else ""
-                self.note_parts(f"was/{sha}/{at.ref}"[:200], used)
+                self.note_parts(f"was/{sha}:{at.ref.replace('/', ':', 1)}"[:_ROOT_LENGTH], used)
                 observations |= used
             if isinstance(at.resource, DiagnosticReport) and is_imaging(at.resource, self.context):
                 studies |= self._studies_before(view, at, at.resource)
@@ -157,7 +180,7 @@ class Assembly:
     # -- the three kinds of roots ---------------------------------------------------------------------------------
 
     def _report(self, root: str) -> None:
-        view = View(self.shelf.find)
+        view = self._view()
         at = self.shelf.find(root)
         report = at.resource if at else None
         self.made.pop(root, None)
@@ -205,7 +228,7 @@ class Assembly:
         return at is not None and isinstance(at.resource, Observation) and bool(at.resource.hasMember)
 
     def _single(self, root: str) -> None:
-        view = View(self.shelf.find)
+        view = self._view()
         at = self.shelf.find(root)
         observation = at.resource if at else None
         self.made.pop(root, None)
@@ -281,6 +304,19 @@ class Assembly:
 
 def _content(resource: Resource) -> Resource:
     return msgspec.structs.replace(resource, meta=None)
+
+
+_ROOT_LENGTH = 120
+"""Roots are kept as they are, so that their kind can be told: `kind/name`, short and with no other slash."""
+_NAMED = "named/"
+_NAMES = ("ImagingStudy/", "pixels/", _NAMED)
+"""Roots that are no reports: they say by which names something is found."""
+
+
+def _names(given: Resource | None) -> Iterable[str]:
+    """The identifiers of a result or specimen as references name them."""
+    named = given.identifier or () if isinstance(given, (Observation, Specimen)) else ()
+    return [logical(one.system, one.value) for one in named if one.value]
 
 
 def _uses_results(root: str) -> bool:

@@ -195,6 +195,7 @@ class ReferenceRange(Struct, gc=False):
 class Observation(Value, kw_only=True, gc=False):
     """FHIR Observation."""
 
+    identifier: list[Identifier] | None = None
     status: str | None = None
     category: Concepts = None
     subject: Reference | None = None
@@ -239,6 +240,7 @@ class CollectionOf(Struct, gc=False):
 class Specimen(Resource, kw_only=True, gc=False):
     """FHIR Specimen."""
 
+    identifier: list[Identifier] | None = None
     status: str | None = None
     subject: Reference | None = None
     receivedTime: str | None = None  # noqa: N815

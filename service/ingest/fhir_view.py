@@ -36,20 +36,33 @@ class Newest:
 
 
 Find = Callable[[str], Newest | None]
+Named = Callable[[str, str], list[str]]
+
+NAMED = ("Observation", "Specimen")
+"""Types that a reference may name by their identifier only (FHIR R4 references.html#logical)."""
 
 
 @dataclass(slots=True)
 class View:
-    """Follows references from one root. `targets` are the refs asked for so far."""
+    """Follows references from one root. `targets` are the refs asked for so far; `named` gives the resources of a
+    type of `NAMED` that have an identifier."""
 
     find: Find
     targets: set[str] = field(default_factory=set)
+    named: Named | None = None
 
     def key(self, owner: Newest, reference: Reference | None, kind: str) -> str | None:
         """What the reference of `owner` points to; a contained resource is named by its holder's ref."""
         target = target_of(reference, kind, owner.links)
         if target is not None and target.startswith("#"):
             return (owner.holder or owner).ref + target
+        if target is not None and self.named and kind in NAMED and target.startswith("identifier|"):
+            refs = self.named(target, kind)
+            self.targets.update((target, *refs))
+            if len(refs) == 1:
+                return refs[0]
+            for one in refs:  # none is meant for sure; but none may stand alone, so what is known of them is needed
+                self.find(one)
         return target
 
     def follow(self, owner: Newest, reference: Reference | None, shape: type[R]) -> tuple[Newest, R] | None:

@@ -172,3 +172,32 @@ def test_another_patients_result_in_a_report_is_nobodys(hospitals: Hospitals) ->
 def test_age_of_an_exam_a_second_after_the_order_is_no_negative_zero(hospitals: Hospitals) -> None:
     order = hospitals.match(sent(hospitals, effectiveDateTime=ago(seconds=-1)))
     assert str(order["candidates"][0]["ageHours"]) == "0.0"
+
+
+def test_result_that_a_correction_left_out_stays_out(hospitals: Hospitals) -> None:
+    person = Person()
+    kept, dropped = person.result(), person.result("777-3", 200, "10*9/L")
+    sheet = person.report(kept, dropped)
+    hospitals.load("nat", person.patient(), kept, dropped, sheet)
+    corrected = {**sheet, "status": "corrected", "issued": ago(hours=10), "result": sheet["result"][:1]}
+    hospitals.load("nat", corrected)
+    hospitals.load("nat", {**dropped, "issued": ago(hours=9)})
+    assert hospitals.match(person, "777-3")["decision"] == "no-result"
+    assert hospitals.match(person, "718-7")["decision"] == "reusable"
+
+
+@pytest.mark.parametrize(
+    ("status", "decision"),
+    [("final", "reusable"), ("preliminary", "not-reusable"), ("entered-in-error", "no-result")],
+)
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_result_known_by_its_identifier_only_shares_its_reports_fate(
+    hospitals: Hospitals, order: tuple[int, ...], status: str, decision: str
+) -> None:
+    person = Person()
+    name = {"system": "urn:lab", "value": f"N{person.number}"}
+    result = person.result(identifier=[name])
+    parts = [person.patient(), result, {**person.report(status=status), "result": [{"identifier": name}]}]
+    for number in order:
+        hospitals.load("nat", parts[number])
+    assert hospitals.match(person)["decision"] == decision

@@ -313,3 +313,31 @@ def test_reports_of_two_institutions_stay_apart() -> None:
     second.load(bundle(report(), observation(value=2)))
     values = [one.results[0].measured.reported for one in (first.report, second.report) if isinstance(one, LabReport)]
     assert values == ["1", "2"]
+
+
+def named(resource: Json, *values: str) -> Json:
+    """The resource with these identifiers of the laboratory."""
+    return {**resource, "identifier": [{"system": "urn:lab", "value": one} for one in values]}
+
+
+BY_IDENTIFIER = [{"identifier": {"system": "urn:lab", "value": "77"}}]
+
+
+@pytest.mark.parametrize("status", ["final", "preliminary", "entered-in-error"])
+def test_result_known_by_its_identifier_belongs_to_the_report_in_any_order(status: str) -> None:
+    parts = [named(observation(), "76", "77"), {**report(status=status), "result": BY_IDENTIFIER}, patient()]
+    expected = read(bundle(*parts)).reports
+    assert [one.head.status for one in expected.values()] == [status]
+    for order in orders(parts):
+        house = House()
+        house.load_apart(*order)
+        assert house.reports == expected
+
+
+def test_identifier_of_several_results_names_none_of_them() -> None:
+    """Nor does one of them stand alone: the report that says whether it is final is not sure to be its own."""
+    parts = [named(observation(), "77"), named(observation("o2"), "77"), {**report(), "result": BY_IDENTIFIER}]
+    for order in orders(parts):
+        house = House()
+        house.load_apart(*order)
+        assert house.report.results == ()
