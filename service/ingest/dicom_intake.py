@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from service.domain.person import is_resident_number, resident_birth_date, resident_sex
 from service.ingest.dicom import DicomInstance, UnreadableDicom, read_dicom, series_facts
 from service.ingest.fhir_intake import Intake
 from service.ingest.fhir_values import Context
@@ -83,6 +84,8 @@ def _without_time(facts: Mapping[str, object]) -> str:
 def _patient(one: DicomInstance) -> PatientFacts:
     identifiers = [PatientIdentifier(one.issuer, one.patient_id, "MR")]
     identifiers += [PatientIdentifier(issuer, value, kind) for value, issuer, kind in one.other_ids]
+    numbers = dict.fromkeys((one.patient_id, *(value for value, _, _ in one.other_ids)))
+    identifiers += [PatientIdentifier("", value, "NI") for value in numbers if _is_own_resident_number(value, one)]
     return PatientFacts(
         key=f"mr|{one.patient_id}",
         local_id=one.patient_id,
@@ -90,4 +93,15 @@ def _patient(one: DicomInstance) -> PatientFacts:
         birth_date=one.birth_date,
         sex=one.sex,
         identifiers=tuple(identifiers),
+    )
+
+
+def _is_own_resident_number(value: str, one: DicomInstance) -> bool:
+    """Whether this is the patient's resident number (GB 11643): DICOM has no system to say so, but 18 characters whose
+    check character fits and that state the birth date and sex of the header are nothing else."""
+    number = value.strip().upper()
+    return (
+        is_resident_number(number)
+        and resident_birth_date(number) == one.birth_date
+        and resident_sex(number) in (None, one.sex)
     )

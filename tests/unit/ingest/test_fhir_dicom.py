@@ -8,6 +8,8 @@ from typing import Any
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from service.domain.person import IdentifierKind, PersonIdentifier
+from service.identity.linkage import identifiers_of
 from service.ingest.counts import LoadCounts
 from service.ingest.pipeline import Document
 from tests.support.fhir import House, document, orders, patient, report
@@ -151,6 +153,21 @@ def test_images_of_a_study_known_by_its_scout_only_are_not_there() -> None:
     assert load(patient_document(), study(), scout).exam.images == ()
     assert load(patient_document(), study(), scout, slice_).exam.images == ("https://pacs/1",)
     assert load(patient_document(), study(modality=[{"code": "CT"}]), scout).exam.images == ("https://pacs/1",)
+
+
+def test_resident_number_of_a_header_counts_where_it_states_the_headers_birth_date_and_sex() -> None:
+    number, mine = "11010519491231002X", {"PatientBirthDate": "19491231", "PatientSex": "F"}
+    cases: list[tuple[dict[str, str], bool]] = [
+        ({"OtherPatientIDs": number}, True),
+        ({"PatientID": number}, True),
+        ({"OtherPatientIDs": "1"}, False),
+        ({"OtherPatientIDs": number, "PatientSex": "M"}, False),
+        ({"OtherPatientIDs": number, "PatientBirthDate": "19491230"}, False),
+    ]
+    for more, counts in cases:
+        house = load(instance(1, **{**mine, **more}))
+        (facts,) = house.store.of(house.institution).patients.values()
+        assert (PersonIdentifier(IdentifierKind.RESIDENT, number) in identifiers_of(facts)) is counts
 
 
 def patient_document() -> Document:
