@@ -152,6 +152,9 @@ def check_required(resource: Resource, located: Located) -> None:
 def _check_observation(given: Observation) -> None:
     if given.code is None and not given.component:
         raise BadJson("no-code", "an Observation without code says nothing; expected Observation.code", ".code")
+    about = given.subject.reference if given.subject else None
+    if any(one.reference != about for one in given.focus or ()):  # R4 Observation.focus: a fetus, a donor, a device
+        raise BadJson("not-of-the-patient", "the result is about what focus names, not about the subject", ".focus")
     _check_one_value(given, "")
     for n, part in enumerate(given.component or ()):
         _check_one_value(part, f".component[{n}]")

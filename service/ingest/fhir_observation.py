@@ -116,7 +116,9 @@ def read_observation(
         yield Performed(own, performer)
     for part in parts:
         yield Performed(_result(part, at.ref, shared, context), performer)
-    if members and depth < MAX_DEPTH:
+    if not status.exists:  # of a withdrawn panel nothing is left: its members do not stand alone either
+        view.targets.update(key for one in members if (key := view.key(at, one, "Observation")))
+    elif members and depth < MAX_DEPTH:
         yield from read_results(view, at, members, frame, context, depth + 1)
 
 

@@ -199,6 +199,7 @@ class Observation(Value, kw_only=True, gc=False):
     status: str | None = None
     category: Concepts = None
     subject: Reference | None = None
+    focus: list[Reference] | None = None
     issued: str | None = None
     performer: list[Reference] | None = None
     note: list[Annotation] | None = None

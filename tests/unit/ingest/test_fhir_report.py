@@ -324,3 +324,9 @@ def test_report_says_whether_it_holds_a_sensitive_result(loinc: str, holds: bool
         report(results=("Observation/o1", "Observation/o2")), observation(), observation("o2", loinc), patient()
     )
     assert read(made).report.head.holds_sensitive is holds
+
+
+def test_of_a_withdrawn_panel_no_member_is_left() -> None:
+    panel = observation("panel", "58410-2", status="entered-in-error", hasMember=[{"reference": "Observation/o1"}])
+    found = read(bundle(report(results=["Observation/panel"]), panel, observation())).reports
+    assert not [one for made in found.values() for one in made.results if one.status.exists]  # type: ignore[union-attr]

@@ -189,6 +189,7 @@ def test_everything_that_came_is_counted_once() -> None:
         (observation(subject="Patient/1"), "Bundle.entry[0].resource.subject", "wrong-type"),
         (observation(valueQuantity={"value": "many"}), "Bundle.entry[0].resource.valueQuantity.value", "wrong-type"),
         ({"resourceType": "Observation", "id": "x", "status": "final"}, "Bundle.entry[0].resource.code", "no-code"),
+        (observation(focus=[{"reference": "Patient/donor"}]), "Bundle.entry[0].resource.focus", "not-of-the-patient"),
         (observation(valueString="140"), "Bundle.entry[0].resource.value", "two-values"),
         (
             observation(component=[{"valueInteger": 1, "valueString": "2"}]),
