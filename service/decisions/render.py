@@ -85,7 +85,7 @@ class _Renderer:
             "windowHours": _plain(one.window_hours),
             "verdict": one.verdict.value,
             "reasons": [self.reason(reason) for reason in one.reasons],
-            "results": [self.result(result) for result in one.results],
+            "results": [self.result(result, one.performed) for result in one.results],
             "retrieve": {
                 "report": reports if one.disclosed and one.retrievable and one.head.id else None,
                 "images": _images(one) if one.disclosed else None,
@@ -97,7 +97,7 @@ class _Renderer:
             return None
         return round((self.ordered_at - performed.start).total_seconds() / 3600, 2) + 0.0  # never -0.0
 
-    def result(self, one: JudgedResult) -> dict[str, Any]:
+    def result(self, one: JudgedResult, exam_performed: When | None) -> dict[str, Any]:
         shown = one.result if one.disclosed else None
         measured = shown.measured if shown else Measured()
         return {
@@ -109,7 +109,7 @@ class _Renderer:
             "reported": {"value": measured.reported, "unit": measured.unit} if shown else None,
             "interpretation": " ".join(shown.interpretation) or None if shown else None,
             "referenceRange": shown.reference_range if shown else None,
-            "performedAt": render_when(one.result.performed, self.policy.network) if one.result else None,
+            "performedAt": render_when(one.result.performed if one.result else exam_performed, self.policy.network),
             "mark": one.mark,
             "verdict": one.verdict.value,
             "reasons": [self.reason(reason) for reason in one.reasons],

@@ -24,7 +24,9 @@ def test_panel_without_one_member_is_partial(world: World) -> None:
 def test_exam_with_images_is_reusable(world: World) -> None:
     (order,) = world.match("CT.CHEST")["orders"]
     assert order["decision"] == "reusable"
-    assert order["candidates"][0]["retrieve"]["images"].startswith("https://pacs.example/")
+    (candidate,) = order["candidates"]
+    assert candidate["retrieve"]["images"].startswith("https://pacs.example/")
+    assert candidate["results"][0]["performedAt"] == candidate["performedAt"]
 
 
 def test_answer_has_request_id_and_is_not_kept_by_caches(world: World) -> None:
