@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 PHRASES = {
-    "modality=CT": "CT|HRCT|MSCT|COMPUTED TOMOGRAPHY",
+    "modality=CT": "CT|HRCT|MSCT|X线计算机体层|X线计算机断层|计算机体层|计算机断层|COMPUTED TOMOGRAPHY",
     "modality=MR": "MR|MRI|磁共振|核磁|核磁共振|MAGNETIC RESONANCE",
     "modality=DX": (
         "DR|CR|DX|X线|X光|X射线|X片|平片|摄片|正位|侧位|斜位|正斜位|后前位|X RAY|X RAYS|XRAY|XR|RADIOGRAPH|RADIOGRAPHS"
@@ -20,7 +20,9 @@ PHRASES = {
     "modality=CT region=CHEST": "肺CT|肺部CT|双肺CT|CT肺|CT肺部",
     "modality=US": "超声|彩超|B超|多普勒|US|ULTRASOUND|SONOGRAPHY|SONOGRAM|DOPPLER|DUPLEX",
     "modality=US region=HEART": "超声心动图|心脏彩超|心脏超声|ECHOCARDIOGRAM|ECHOCARDIOGRAPHY|TTE",
-    "modality=MG region=BREAST": "乳腺钼靶|钼靶|乳腺X线|乳腺X线摄影|MAMMOGRAM|MAMMOGRAPHY|MAMMO",
+    "modality=MG region=BREAST": (
+        "乳腺钼靶|钼靶|乳腺X线|乳腺X线摄影|乳房X线|乳房X线摄影|乳X线|乳X线摄影|乳腺X光|乳腺摄影|MAMMOGRAM|MAMMOGRAPHY|MAMMO"
+    ),
     "modality=PT": "PET|PETCT|PET CT|PET/CT|PET MR|PET/MR",
     "modality=NM": "ECT|SPECT|SPECT/CT|SPECT CT|核素|显像|骨显像|骨扫描|BONE SCAN|SCINTIGRAPHY",
     "modality=NM region=KIDNEY": "肾动态|肾动态显像|RENAL SCINTIGRAPHY|RENOGRAM",

@@ -30,7 +30,7 @@ SENTENCE = re.compile(r"[。；;!！?？\n\r]|\.(?=\s|$)")
 _PIECE = re.compile(r"([,，()（）])")
 NOT_THIS_EXAM = re.compile(
     r"建议|必要时|拟行|择期|随诊|随访|复查|复诊|对照|比较|与.{0,12}对比|对比(?!增强|剂)|前片|旧片|老片|原片|既往|上次|前次|外院|术后|病史|"
-    r"未行(?!增强)|未做(?!增强)|可行|进一步|拒绝|取消|放弃|对侧|健侧|较(?=.{0,6}[左右前])|未扫|未检|未包括|不包括|不含|"
+    r"未行(?!增强)|未做(?!增强)|可行|进一步|拒绝|取消|放弃|另约|预约|待约|另行|改期|对侧|健侧|较(?=.{0,6}[左右前])|未扫|未检|未包括|不包括|不含|"
     r"RECOMMEND|SUGGEST|ADVISE|CONSIDER|INDICATED|IF NEEDED|AS NEEDED|COULD BE|"
     r"WOULD BE|MAY BE|SHOULD BE|FOLLOW ?UP WITH|CORRELAT|COMPAR|PRIOR|PREVIOUS|HISTORY|VERSUS|STATUS POST|S/P|"
     r"CONTRALATERAL|OPPOSITE|NOT (?:IMAGED|EXAMINED|INCLUDED|SCANNED|EVALUATED|PERFORMED)|"
