@@ -99,6 +99,8 @@ def normalise_identifier(system: str, value: str, type_code: str = "") -> Person
     """The person identifier in its normal form, or None when it is none: a local number, a placeholder, or one whose
     check character fails. NFKC, no blanks, upper case; a 15-digit resident number becomes its 18-digit form."""
     kind = _SYSTEMS.get(system.strip().removeprefix("urn:oid:")) or _TYPES.get(type_code.upper())
+    if kind is None and "passport" in system.casefold():  # http://hl7.org/fhir/sid/passport-CHN and the like
+        kind = IdentifierKind.PASSPORT
     text = "".join(unicodedata.normalize("NFKC", value).split()).upper()
     if kind is None and type_code.upper() == "NI" and is_resident_number(expand_resident_number(text)):
         kind = IdentifierKind.RESIDENT

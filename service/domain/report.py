@@ -50,8 +50,8 @@ class ReportHead:
     `institution` is where the record was received from; `performer` performed the test (an institution id of the
     network, or another name when it is not in the network) and `interpreter` interpreted it. `ref` is the report
     as its source names it (`DiagnosticReport/123`), `number` the report number that is its business key together
-    with `institution`. `id` is the registry's key of this version (0: not stored). `holds_sensitive`: some result in it is
-    of a sensitive item, so its bytes disclose more than another item's order may see.
+    with `institution`. `id` is the registry's key of this version (0: not stored). `holds_sensitive`: some result in
+    it is of a sensitive item, so its bytes disclose more than another item's order may see.
     """
 
     institution: str

@@ -62,7 +62,8 @@ def _ask(item: Item, request: MatchRequest, policy: Policy) -> Asked:
 @dataclass(frozen=True, slots=True)
 class Case:
     """Everything a rule may look at. Either `result` or `exam` (with `coverage`) is there. `own`: the ordering
-    institution performed it itself; `counted_from`: what the window counts from."""
+    institution performed it itself; `counted_from`: what the window counts from; `doubted`: the same
+    report gives another value for the same item and time."""
 
     policy: Policy
     asked: Asked
@@ -78,6 +79,7 @@ class Case:
     result: ItemResult | None = None
     exam: ImagingExam | None = None
     coverage: Coverage | None = None
+    doubted: bool = False
 
     @property
     def item(self) -> Item:
@@ -123,6 +125,7 @@ def make_case(
     result: ItemResult | None = None,
     exam: ImagingExam | None = None,
     coverage: Coverage | None = None,
+    doubted: bool = False,
 ) -> Case:
     """The case of one candidate. The window counts from the performance, or from the issue where the network's
     policy says so; a report without issue time counts from its performance, which is earlier."""
@@ -131,5 +134,5 @@ def make_case(
         policy, asked, request.requester, request.ordered_at, request.encounter, head, performed, identity,
         policy.standing(head.performer, asked.item, request.requester, performed),
         head.performer == request.requester, head.issued if from_issue else performed,
-        result, exam, coverage,
+        result, exam, coverage, doubted,
     )  # fmt: skip

@@ -41,6 +41,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "单位“{unit}”不能可靠换算为 {wanted}，仅显示原报告值",
         "the unit “{unit}” cannot surely be converted to {wanted}; shown as reported",
     ),
+    "values-differ": ("同一报告对该项目给出不同结果，请核对", "the report gives different values for the item; please check"),
     "method-differs": (
         "检测方法/平台不同或未知（外院：{theirs}；本院：{ours}）",
         "method or platform differs or is unknown (theirs: {theirs}; ours: {ours})",

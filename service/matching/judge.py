@@ -18,7 +18,7 @@ from service.matching.ordered import Ordered
 from service.matching.policy import Policy
 from service.matching.rules import EXAM_RULES, LAB_RULES
 
-_TELLS_CONTENT = frozenset({"critical-value", "specimen-issue", "unit-unknown", "method-differs"})
+_TELLS_CONTENT = frozenset({"values-differ", "critical-value", "specimen-issue", "unit-unknown", "method-differs"})
 """Review reasons that tell something of the value; left out where no value may be shown."""
 
 RANK = {Verdict.REUSABLE: 0, Verdict.REVIEW: 1, Verdict.NOT_REUSABLE: 2}
@@ -78,7 +78,8 @@ def _judge_results(
             groups[head.id, head.institution, head.number, candidate.identity].append((candidate, asked))
     place = {item.id: n for n, item in enumerate(ordered.items)}
     for group in groups.values():
-        judged = [_judge_result(candidate, asked, request, policy) for candidate, asked in group]
+        doubted = _doubted(candidate for candidate, _ in group) if len(group) > 1 else frozenset()
+        judged = [_judge_result(candidate, asked, request, policy, doubted) for candidate, asked in group]
         judged.sort(key=lambda one: (place[one.item], one.result.ref if one.result else ""))
         newest = max((c.result.performed for c, _ in group if c.result.performed), key=seconds_of, default=None)
         head = group[0][0].head
@@ -86,9 +87,28 @@ def _judge_results(
         yield _judged_candidate(head, newest, tuple(judged), whole or not head.holds_sensitive)
 
 
-def _judge_result(candidate: LabCandidate, asked: Asked, request: MatchRequest, policy: Policy) -> JudgedResult:
+def _doubted(group: Iterable[LabCandidate]) -> frozenset[tuple[str | None, When | None]]:
+    """Items and times for which one report gives more than one value."""
+    said: defaultdict[tuple[str | None, When | None], set[object]] = defaultdict(set)
+    for one in group:
+        if one.result.status.is_final and not one.result.measured.is_absent:
+            measured = one.result.measured
+            said[one.result.item, one.result.performed].add((measured.value or measured.reported, measured.comparator))
+    return frozenset(key for key, values in said.items() if len(values) > 1)
+
+
+def _judge_result(
+    candidate: LabCandidate,
+    asked: Asked,
+    request: MatchRequest,
+    policy: Policy,
+    doubted: frozenset[tuple[str | None, When | None]],
+) -> JudgedResult:
     result = candidate.result
-    case = make_case(asked, candidate.head, result.performed, candidate.identity, request, policy, result=result)
+    case = make_case(
+        asked, candidate.head, result.performed, candidate.identity, request, policy,
+        result=result, doubted=bool(doubted) and (result.item, result.performed) in doubted,
+    )  # fmt: skip
     reasons = tuple([reason for rule in LAB_RULES if (reason := rule(case)) is not None])
     verdict, disclosed = verdict_of(reasons), candidate.identity == "confirmed"
     if not disclosed:

@@ -60,6 +60,14 @@ def normalise_method(text: str) -> str:
     return "-".join("".join(ch if ch.isalnum() else " " for ch in text.casefold()).split())
 
 
+def values_differ(case: Case) -> Reason | None:
+    """One report gives two values for the item at the same time (a rerun kept beside the first): nobody but the
+    clinician can say which one holds."""
+    if not case.doubted:
+        return None
+    return case.because("values-differ", Severity.REVIEW, "when in doubt the answer is review")
+
+
 def specimen_issue(case: Case) -> Reason | None:
     """The laboratory reports a haemolysed, lipaemic, clotted… specimen (HL7 v2 table 0493)."""
     if case.result is None or not case.result.specimen_issues:
@@ -78,4 +86,4 @@ def critical_value(case: Case) -> Reason | None:
     return case.because("critical-value", Severity.REVIEW, "HL7 v3 ObservationInterpretation", flag=found[0])
 
 
-RULES = (not_final, no_value, unit_unknown, method_differs, specimen_issue, critical_value)
+RULES = (not_final, no_value, values_differ, unit_unknown, method_differs, specimen_issue, critical_value)

@@ -136,3 +136,10 @@ def test_names_are_equal_in_normal_form_only(one: str, other: str, equal: bool):
 )
 def test_script_of_a_name(name: str, han: bool):
     assert has_han(name) is han
+
+
+@pytest.mark.parametrize("system", ["http://hl7.org/fhir/sid/passport-CHN", "urn:x:passportNumber"])
+def test_system_that_says_passport_needs_no_type(system: str):
+    found = normalise_identifier(system, " e1234 5679 ")
+    assert found is not None
+    assert (found.kind, found.value, found.strong) == (IdentifierKind.PASSPORT, "E12345679", True)
