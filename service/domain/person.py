@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from functools import lru_cache
 
 
 class IdentifierKind(StrEnum):
@@ -95,6 +96,7 @@ _FORMS = {
 _CARD = re.compile(r"(?=(?:.*\d){6})[A-Z0-9]{8,64}")
 
 
+@lru_cache(256)  # one question asks this of the same few identifiers again and again
 def normalise_identifier(system: str, value: str, type_code: str = "") -> PersonIdentifier | None:
     """The person identifier in its normal form, or None when it is none: a local number, a placeholder, or one whose
     check character fails. NFKC, no blanks, upper case; a 15-digit resident number becomes its 18-digit form."""
