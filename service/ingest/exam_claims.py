@@ -55,6 +55,7 @@ def read_claims(facts: ExamFacts, catalogue: Catalogue) -> tuple[list[Claim], bo
         conflict = conflict or _contradict(claims, said, catalogue)
         claims = _completed(claims, said, catalogue)
     claims = _with_report(claims, facts.report_words, catalogue)
+    claims = [_without_doubtful_side(one, facts, catalogue) for one in claims]
     return list(dict.fromkeys(claims)), conflict
 
 
@@ -71,6 +72,22 @@ def sides_said(facts: ExamFacts, region: str, catalogue: Catalogue, report: bool
         if side := merge_sides(sides):
             return side
     return None
+
+
+def names_contradict(facts: ExamFacts, region: str, catalogue: Catalogue) -> bool:
+    """Whether one name of the exam says left and another right: whichever is believed may be the wrong one."""
+    sides = {
+        merge_sides(one.laterality for one in read_words(text, catalogue).claims if one.region == region)
+        for text in _names(facts)
+    }
+    return {"L", "R"} <= sides
+
+
+def _without_doubtful_side(claim: Claim, facts: ExamFacts, catalogue: Catalogue) -> Claim:
+    part = claim.part
+    if not part.laterality or not part.region or not names_contradict(facts, part.region, catalogue):
+        return claim
+    return replace(claim, part=replace(part, laterality=None))
 
 
 def _names(facts: ExamFacts) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from service.domain.catalogue import CONTRAST_MODALITIES, MODALITY_ALIASES, TECHNIQUES_WITH_CONTRAST, Catalogue
 from service.domain.report import ExamPart
-from service.ingest.exam_claims import Claim, is_technique_of, read_claims, sides_said
+from service.ingest.exam_claims import Claim, is_technique_of, names_contradict, read_claims, sides_said
 from service.ingest.exam_parts import ExamFacts, PartFacts, is_image_modality, part_facts_of
 from service.ingest.imaging_words import HOME, merge_contrasts, merge_sides, read_side, read_words
 from service.ingest.regions import agreed, are_related, find_regions
@@ -148,6 +148,8 @@ def _side(
     coded = _SIDES.get(series.laterality.strip().upper())
     mine = merge_sides([*(one.laterality for one in own if one.region in (None, region))])
     mine = mine or merge_sides(read_side(text, catalogue) for text in series.descriptions)
+    if coded is None and mine is None and names_contradict(facts, region, catalogue):
+        return None
     named = mine or sides_said(facts, region, catalogue)
     if coded is None:
         return named or sides_said(facts, region, catalogue, report=True)

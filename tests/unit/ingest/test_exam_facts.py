@@ -288,6 +288,14 @@ def test_coded_side_that_the_name_contradicts_is_not_believed() -> None:
     }
 
 
+@pytest.mark.parametrize("series", [(), ("CT",)])
+def test_names_of_both_sides_leave_the_side_unknown(series: tuple[str, ...]) -> None:
+    resolved = exam(
+        *(ct() for _ in series), procedure="右膝关节CT平扫", description="左膝关节CT平扫", report="右膝骨折"
+    )
+    assert [one.laterality for one in resolved.parts] == [None]
+
+
 def test_coded_side_stands_against_the_report_text() -> None:
     resolved = exam(mr(body_part="KNEE", laterality="L"), report="右膝半月板未见异常")
     assert {one.laterality for one in resolved.parts} == {"L"}
