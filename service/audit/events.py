@@ -21,6 +21,7 @@ class Action(StrEnum):
     RECOGNITIONS_READ = "recognition:list:read"
     STATISTICS_READ = "statistics:counts:read"
     REPORTS_LOADED = "registry:reports:loaded"
+    REPORTS_REREAD = "registry:reports:reread"
     NETWORK_LOADED = "reference:network:loaded"
     CATALOGUE_LOADED = "reference:catalogue:loaded"
     TOKEN_ISSUED = "security:token:issued"  # noqa: S105 - the name of an event

@@ -53,8 +53,13 @@ def show(
 
 
 @app.command()
-def load(file: Annotated[Path, typer.Argument(help="A CSV file of items, panels or codes.")]) -> None:
-    """Add or replace items, panels or codes: all or nothing."""
+def load(
+    file: Annotated[Path, typer.Argument(help="A CSV file of items, panels, codes or regions.")],
+    no_reread: Annotated[
+        bool, typer.Option("--no-reread", help="Leave stored reports as they are; see: testonce catalogue reread")
+    ] = False,
+) -> None:
+    """Add or replace items, panels, codes or regions: all or nothing. Then index stored reports again under them."""
     import msgspec
 
     from service.audit.events import Action
@@ -62,6 +67,7 @@ def load(file: Annotated[Path, typer.Argument(help="A CSV file of items, panels 
     from service.bootstrap import open_parts
     from service.cli.local import local_caller
     from service.cli.reference_text import read_text
+    from service.cli.reread import reread_stored
     from service.decisions.stored import current_files
     from service.reference.catalogue_file import merge_catalogue, read_catalogue
     from service.reference.network_file import read_network
@@ -83,9 +89,32 @@ def load(file: Annotated[Path, typer.Argument(help="A CSV file of items, panels 
                 detail = {"items": len(catalogue.items), "panels": len(catalogue.panels)}
                 at, subject = parts.database.now_us(), f"Catalogue/{catalogue.version}"
                 parts.audit.append(conn, AuditEntry.by(local_caller(), at, Action.CATALOGUE_LOADED, subject, detail))
+        state = "loaded" if is_new else "unchanged"
+        typer.echo(
+            f"catalogue {state}: {len(catalogue.items)} items, {len(catalogue.panels)} panels "
+            f"(version {catalogue.version})"
+        )
+        if network is None or not is_new:
+            return
+        if no_reread:
+            typer.echo("stored reports keep what was known before until you run: testonce catalogue reread")
+        else:
+            reread_stored(parts)
     finally:
         parts.close()
-    state = "loaded" if is_new else "unchanged"
-    typer.echo(
-        f"catalogue {state}: {len(catalogue.items)} items, {len(catalogue.panels)} panels (version {catalogue.version})"
-    )
+
+
+@app.command()
+def reread(
+    institution: Annotated[str | None, typer.Option(help="Only this institution's; all when none is named.")] = None,
+) -> None:
+    """Index stored reports again under the catalogue in force; what has not changed stays as it is."""
+    from service.bootstrap import open_parts
+    from service.cli.reread import reread_stored
+    from service.settings import load_settings
+
+    parts = open_parts(load_settings())
+    try:
+        reread_stored(parts, institution)
+    finally:
+        parts.close()

@@ -38,7 +38,7 @@ def load(
     parts = open_parts(settings)
     try:
         loader = loader_of(parts, institution)
-        with _progress() as on_progress:
+        with progress() as on_progress:
             counts = loader.load_paths(paths, on_progress, settings.max_file_bytes)
         record(parts, institution, counts)
     finally:
@@ -81,27 +81,29 @@ def record(parts: Parts, institution: str, counts: LoadCounts) -> None:
         parts.audit.append(conn, AuditEntry.by(local_caller(institution), at, Action.REPORTS_LOADED, subject, detail))
 
 
-def _progress() -> AbstractContextManager[Callable[[Progress], None]]:
-    return _bar() if sys.stderr.isatty() else _lines()
+def progress(what: str = "loaded", unit: str = "bytes") -> AbstractContextManager[Callable[[Progress], None]]:
+    """How far it is: a bar on a terminal, plain lines otherwise; on stderr."""
+    return _bar(what, unit) if sys.stderr.isatty() else _lines(what, unit)
 
 
-def _bar() -> AbstractContextManager[Callable[[Progress], None]]:
+def _bar(what: str, unit: str) -> AbstractContextManager[Callable[[Progress], None]]:
     from contextlib import contextmanager
 
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     @contextmanager
     def shown() -> Iterator[Callable[[object], None]]:
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        numbers = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+        columns = (TextColumn("{task.description}"), BarColumn(), numbers, TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("loading", total=None)
+            task = bar.add_task(what, total=None)
             yield lambda at: bar.update(task, completed=at.done, total=at.total)  # type: ignore[attr-defined]
 
     return shown()
 
 
-def _lines() -> AbstractContextManager[Callable[[Progress], None]]:
+def _lines(what: str, unit: str) -> AbstractContextManager[Callable[[Progress], None]]:
     """Where no person watches: a line at every tenth of the way."""
     from contextlib import nullcontext
 
@@ -112,7 +114,7 @@ def _lines() -> AbstractContextManager[Callable[[Progress], None]]:
         tenth = 10 * at.done // max(at.total, 1)
         if tenth > shown:
             shown = tenth
-            typer.echo(f"loaded {at.done:,} of {at.total:,} bytes ({tenth * 10} %)", err=True)
+            typer.echo(f"{what} {at.done:,} of {at.total:,} {unit} ({tenth * 10} %)", err=True)
 
     return nullcontext(line)
 

@@ -20,6 +20,7 @@ class LoadCounts:
     reports: Counter[str] = field(default_factory=Counter)
     files: int = 0
     documents: int = 0
+    studies: int = 0  # those whose DICOM series were looked at again
 
     def add(self, kind: str, outcome: str, reason: str = "") -> None:
         """Counts one resource of type `kind` ("-" when it is not known)."""
@@ -39,3 +40,4 @@ class LoadCounts:
         self.reports += other.reports
         self.files += other.files
         self.documents += other.documents
+        self.studies += other.studies

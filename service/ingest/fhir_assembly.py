@@ -6,7 +6,7 @@ The outcome depends only on the newest version of each resource, never on the or
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -88,6 +88,18 @@ class Assembly:
         studies |= left | {one for one in everything if one.startswith("study/")}
         studies |= {one for targets in self.parts.values() for one in targets if one.startswith("study/")}
         self._rounds(studies, self._study)
+        self._write()
+
+    def run_again(self, pixels: Collection[str]) -> None:
+        """Assembles and indexes what stands in the batch itself once more, and the studies `pixels` (`study/…`), each
+        report once: whatever was indexed stands in some document, or has series."""
+        roots = set(self.intake.changed)
+        self._rounds({root for root in roots if root.startswith("DiagnosticReport/")}, self._report)
+        self._singles({root for root in roots if root.startswith("Observation/")})
+        found = self.intake.of_type("ImagingStudy")
+        studies = {study_key(at.ref, at.resource) for at in found if isinstance(at.resource, ImagingStudy)}
+        studies |= {one for targets in self.parts.values() for one in targets if one.startswith("study/")}
+        self._rounds(studies.union(pixels), self._study)
         self._write()
 
     def _touched(self, changed: set[str]) -> set[str]:

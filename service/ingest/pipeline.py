@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from service.domain.catalogue import Catalogue
@@ -22,7 +23,7 @@ from service.ingest.fhir_document import FhirDocument, Problem, read_json, read_
 from service.ingest.fhir_intake import Intake
 from service.ingest.fhir_values import Context
 from service.ingest.files import MAX_FILE, FoundFile, SkippedFile, chunks_of_lines, read_head, sniff, walk
-from service.ingest.port import Batch, IngestStore, StoredRejection
+from service.ingest.port import Batch, IngestStore
 
 _BATCH_BYTES = 4 * 1024 * 1024
 _BATCH_DOCUMENTS = 250
@@ -62,7 +63,8 @@ class _Read:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a load is, in bytes of `total`; `name` is the file just done."""
+    """How far it is: a load in bytes of `total`, `name` being the file just done; reading again in documents and
+    studies."""
 
     done: int
     total: int
@@ -160,8 +162,68 @@ class Loader:
             chosen = {one.document_id for one in waiting if ids is None or one.id in ids}
             again = {one.document_id: one for one in waiting if one.document_id in chosen}
             batch.resolve_rejections([one.id for one in waiting if one.document_id in chosen])
-            documents = [_document_of(one, batch.read_document(key)) for key, one in sorted(again.items())]
+            documents = [
+                _document_of(one.media, one.name, batch.read_document(key)) for key, one in sorted(again.items())
+            ]
             return self._load(batch, [self._read(one) for one in documents], again=True)
+
+    def read_again(self, on_progress: OnProgress | None = None) -> LoadCounts:
+        """Indexes all that is stored once more, under this catalogue and network; counts documents, studies and
+        reports. Nothing comes in and no version changes its place.
+
+        Each batch commits by itself, others load and ask in between; broken off, it can be run again from the start."""
+        counts, done = LoadCounts(), 0
+        with self.store.batch(self.institution) as batch:
+            total = batch.count_stored()
+        for documents, studies in chain(self._stored_documents(), self._stored_studies()):
+            counts.merge(self._index_again(documents, studies))
+            done += len(documents) + len(studies)
+            if on_progress:
+                on_progress(Progress(done, max(total, done), ""))
+        return counts
+
+    def _stored_documents(self) -> Iterator[tuple[_Stored, list[str]]]:
+        after = -1
+        while True:
+            page, size = [], 0
+            with self.store.batch(self.institution) as batch:
+                for one in batch.documents(after, _BATCH_DOCUMENTS):
+                    page.append((one.id, _document_of(one.media, "", batch.read_document(one.id))))
+                    size += one.size
+                    if size >= _BATCH_BYTES:
+                        break
+            if not page:
+                return
+            yield page, []
+            after = page[-1][0]
+
+    def _stored_studies(self) -> Iterator[tuple[_Stored, list[str]]]:
+        after = ""
+        while True:
+            with self.store.batch(self.institution) as batch:
+                page = batch.study_uids(after, _BATCH_DOCUMENTS)
+            if not page:
+                return
+            yield [], page
+            after = page[-1]
+
+    def _index_again(self, documents: _Stored, studies: list[str]) -> LoadCounts:
+        scratch = LoadCounts()  # what was read, ignored and rejected was counted when it came
+        context = Context(self.institution, self.catalogue, self.network, scratch.notes)
+        intake = Intake(context, scratch)
+        with _no_collecting():
+            for key, document in documents:
+                content = self._read(document).content
+                if isinstance(content, FhirDocument):
+                    intake.take(key, content)
+            with self.store.batch(self.institution) as batch:
+                intake.look_again(batch)
+                Assembly(batch, intake, context).run_again([f"study/{uid}" for uid in studies])
+        return LoadCounts(reports=scratch.reports, documents=len(documents), studies=len(studies))
+
+
+_Stored = list[tuple[int, Document]]
+"""Documents as they are kept, with their ids."""
 
 
 @contextmanager
@@ -177,12 +239,12 @@ def _no_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def _document_of(one: StoredRejection, body: bytes) -> Document:
-    line = re.search(r"#L(\d+)$", one.name)
-    if one.media == "application/fhir+ndjson":
-        name = one.name[: line.start()] if line else one.name
-        return Document("ndjson", name, body, int(line[1]) if line else 1)
-    return Document(sniff(body) if one.media != "application/dicom" else "dicom", one.name, body)
+def _document_of(media: str, name: str, body: bytes) -> Document:
+    """A stored document, to be read again."""
+    line = re.search(r"#L(\d+)$", name)
+    if media == "application/fhir+ndjson":
+        return Document("ndjson", name[: line.start()] if line else name, body, int(line[1]) if line else 1)
+    return Document(sniff(body) if media != "application/dicom" else "dicom", name, body)
 
 
 Group = list[tuple[FoundFile, list[Document | SkippedFile]]]

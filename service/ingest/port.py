@@ -90,6 +90,15 @@ class StoredRejection:
     rejected_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A document that is kept: its id, media type and size in bytes."""
+
+    id: int
+    media: str
+    size: int
+
+
 @dataclass(slots=True)
 class IndexCounts:
     """What indexing reports did."""
@@ -109,6 +118,15 @@ class Batch(Protocol):
 
     def read_document(self, document_id: int) -> bytes:
         """The bytes as received."""
+
+    def documents(self, after: int, limit: int) -> list[StoredDocument]:
+        """The institution's next `limit` documents that are not DICOM with an id above `after`, by id."""
+
+    def study_uids(self, after: str, limit: int) -> list[str]:
+        """The institution's next `limit` studies with DICOM series whose UID comes after `after`, in order."""
+
+    def count_stored(self) -> int:
+        """How many of those documents and studies there are."""
 
     def find_resources(self, refs: Collection[str]) -> dict[str, StoredResource]:
         """The newest stored version of each ref that is known."""
@@ -165,6 +183,7 @@ __all__ = [
     "PatientIdentifier",
     "Rejection",
     "SeriesFacts",
+    "StoredDocument",
     "StoredRejection",
     "StoredResource",
 ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from service.domain.errors import NotFound
+from service.ingest.port import StoredDocument
 from service.registry.session import Session
 from service.registry.tables import document, report
 from service.security.keys import KeyRing
@@ -16,6 +17,14 @@ _FIND = select(document.c.id).where(
 )
 _READ = select(document.c.body).where(document.c.id == bindparam("id"))
 _SOURCE = select(report.c.document_id, report.c.start, report.c.length).where(report.c.id == bindparam("id"))
+_NOT_DICOM = (document.c.institution == bindparam("institution"), document.c.media != "application/dicom")
+_NEXT = (
+    select(document.c.id, document.c.media, document.c.size)
+    .where(*_NOT_DICOM, document.c.id > bindparam("after"))
+    .order_by(document.c.id)
+    .limit(bindparam("most"))
+)
+_COUNT = select(func.count()).select_from(document).where(*_NOT_DICOM)
 
 
 def add_document(session: Session, media: str, name: str, body: bytes) -> int:
@@ -37,6 +46,17 @@ def add_document(session: Session, media: str, name: str, body: bytes) -> int:
     }
     session.conn.execute(insert(document), row)
     return new
+
+
+def next_documents(session: Session, after: int, limit: int) -> list[StoredDocument]:
+    """The institution's next documents that are not DICOM, by id."""
+    rows = session.conn.execute(_NEXT, {"institution": session.institution, "after": after, "most": limit})
+    return [StoredDocument(row.id, row.media, row.size) for row in rows]
+
+
+def count(session: Session) -> int:
+    """How many documents that are not DICOM the institution has."""
+    return session.conn.execute(_COUNT, {"institution": session.institution}).scalar_one()
 
 
 def read_document(conn: Connection, keys: KeyRing, document_id: int) -> bytes:

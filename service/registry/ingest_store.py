@@ -15,6 +15,7 @@ from service.ingest.port import (
     PatientFacts,
     Rejection,
     SeriesFacts,
+    StoredDocument,
     StoredRejection,
     StoredResource,
 )
@@ -81,6 +82,18 @@ class SqlBatch:
         held = sum(map(len, self._bodies.values()))
         while held > _CACHED_BYTES and len(self._bodies) > 1:
             held -= len(self._bodies.popitem(last=False)[1])
+
+    def documents(self, after: int, limit: int) -> list[StoredDocument]:
+        """The institution's next documents that are not DICOM, by id."""
+        return document_rows.next_documents(self._session, after, limit)
+
+    def study_uids(self, after: str, limit: int) -> list[str]:
+        """The institution's next studies that have DICOM series, in the order of their UIDs."""
+        return series_rows.next_studies(self._session, after, limit)
+
+    def count_stored(self) -> int:
+        """How many of those documents and studies there are."""
+        return document_rows.count(self._session) + series_rows.count_studies(self._session)
 
     def find_resources(self, refs: Collection[str]) -> dict[str, StoredResource]:
         """The newest stored version of each ref that is known."""

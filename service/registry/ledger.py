@@ -32,10 +32,16 @@ class Version:
     id: int = 0
     was: str | None = None
     incoming: IndexedReport | None = None
+    place: tuple[int, int] | None = None  # document and start of the source's bytes: which of two was sent later
 
     def is_older(self, than: Version) -> bool:
-        """As `versions.is_older`."""
-        return is_older(self.version_at, self.rank, than.version_at, than.rank)
+        """As `versions.is_older`; of two roots that it does not tell apart, the one that was sent earlier. So the order
+        in which reports are indexed again does not matter."""
+        if is_older(self.version_at, self.rank, than.version_at, than.rank):
+            return True
+        if self.root == than.root or self.place is None or than.place is None or self.place >= than.place:
+            return False
+        return not is_older(than.version_at, than.rank, self.version_at, self.rank)
 
 
 class Ledger:

@@ -30,6 +30,8 @@ _HEADS = select(
     report.c.version,
     report.c.state,
     report.c.id,
+    report.c.document_id,
+    report.c.start,
 ).where(_OWN)
 _VERSIONS = ByKeys(lambda among: _HEADS.where(among(report.c.number)).order_by(report.c.number, report.c.version))
 _BODIES = ByKeys(lambda among: select(report.c.id, report.c.kind, report.c.body).where(among(report.c.id)))
@@ -73,6 +75,7 @@ def _arriving(session: Session, one: IndexedReport, record_id: int) -> Version:
     at = to_us_or_none(head.version_at.start) if head.version_at else None
     version = Version(fit(head.number), session.hide(one.root), digest, at, head.status.rank, record_id)
     version.incoming = one
+    version.place = (one.source.document_id, one.source.start) if one.source else None
     return version
 
 
@@ -92,6 +95,7 @@ def _read_ledger(session: Session, numbers: Collection[str], roots: Collection[s
                 state=row.state,
                 id=row.id,
                 was=row.state,
+                place=None if row.document_id is None else (row.document_id, row.start),
             )
         )
     return ledger

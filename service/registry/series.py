@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import cast
 
 import msgspec
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, distinct, func, select, update
 
 from service.ingest.port import SeriesFacts
 from service.registry.bulk import ByKeys, put
@@ -18,6 +18,14 @@ _UID = 64
 _JSON = msgspec.json.Encoder(order="deterministic")
 _OWN = table.c.institution == bindparam("institution")
 _SERIES = ByKeys(lambda among: select(table).where(_OWN, among(table.c.study_uid)))
+_NEXT = (
+    select(table.c.study_uid)
+    .where(_OWN, table.c.study_uid > bindparam("after"))
+    .distinct()
+    .order_by(table.c.study_uid)
+    .limit(bindparam("most"))
+)
+_STUDIES = select(func.count(distinct(table.c.study_uid))).where(_OWN)
 _COUNT = (
     update(table)
     .where(
@@ -64,6 +72,17 @@ def find_series(session: Session, study_uids: Collection[str]) -> dict[str, list
         ]
         for study, parts in found.items()
     }
+
+
+def next_studies(session: Session, after: str, limit: int) -> list[str]:
+    """The institution's next studies that have series, in the order of their UIDs."""
+    given = {"institution": session.institution, "after": after, "most": limit}
+    return list(session.conn.execute(_NEXT, given).scalars())
+
+
+def count_studies(session: Session) -> int:
+    """How many studies with series the institution has."""
+    return session.conn.execute(_STUDIES, {"institution": session.institution}).scalar_one()
 
 
 def _bound_to(session: Session, series_uid: str, digest: bytes) -> str:

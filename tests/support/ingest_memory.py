@@ -18,6 +18,7 @@ from service.ingest.port import (
     PatientFacts,
     Rejection,
     SeriesFacts,
+    StoredDocument,
     StoredRejection,
     StoredResource,
 )
@@ -75,6 +76,16 @@ class _MemoryBatch:
 
     def read_document(self, document_id: int) -> bytes:
         return self.state.documents[document_id][2]
+
+    def documents(self, after: int, limit: int) -> list[StoredDocument]:
+        kept = [StoredDocument(n, media, len(body)) for n, (media, _, body) in enumerate(self.state.documents)]
+        return [one for one in kept if one.id > after and one.media != "application/dicom"][:limit]
+
+    def study_uids(self, after: str, limit: int) -> list[str]:
+        return sorted({one.study_uid for one in self.state.series.values() if one.study_uid > after})[:limit]
+
+    def count_stored(self) -> int:
+        return len(self.documents(-1, 10**9)) + len(self.study_uids("", 10**9))
 
     def find_resources(self, refs: Collection[str]) -> dict[str, StoredResource]:
         return {ref: self.state.resources[ref] for ref in refs if ref in self.state.resources}

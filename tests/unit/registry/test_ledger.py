@@ -71,6 +71,18 @@ def test_stored_version_that_stays_as_it_is_is_no_change() -> None:
     assert ledger.changes() == []
 
 
+def test_of_two_roots_that_nothing_tells_apart_the_one_sent_later_stands_whichever_is_indexed_again() -> None:
+    ledger = Ledger()
+    first, second = replace(version("a", root="r1"), place=(1, 0)), replace(version("b", root="r2"), place=(2, 0))
+    ledger.add(first)
+    ledger.add(second)
+    assert ledger.add(replace(version("a read anew", root="r1"), place=(1, 0))) == "unchanged"
+    assert ledger.add(replace(version("b", root="r2"), place=(2, 0))) == "unchanged"
+    assert states(ledger) == {"a": SUPERSEDED, "b": CURRENT, "a read anew": SUPERSEDED}
+    assert ledger.retire("r2", ()) == 1
+    assert states(ledger) == {"a": SUPERSEDED, "b": RETIRED, "a read anew": CURRENT}
+
+
 DATED = st.lists(
     st.tuples(st.integers(0, 9), st.integers(0, 3), st.sampled_from(["r1", "r2", "r3"])), unique_by=lambda v: v[:2]
 )
