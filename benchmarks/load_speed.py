@@ -20,7 +20,7 @@ from fixtures.imaging import dicom_files
 from fixtures.region import network_text
 from fixtures.stories import add_stories
 from fixtures.world import make_world, write_world
-from service.ingest.dicom import read_dicom
+from service.ingest.dicom.header import read_dicom
 from service.registry.database import Database
 from service.registry.tables import metadata
 from service.settings import Settings

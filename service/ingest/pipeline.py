@@ -16,12 +16,12 @@ from pathlib import Path
 from service.domain.catalogue import Catalogue
 from service.domain.network import Network
 from service.ingest.counts import LoadCounts
-from service.ingest.dicom import DicomInstance, UnreadableDicom, read_dicom
-from service.ingest.dicom_intake import DicomIntake
-from service.ingest.fhir_assembly import Assembly
-from service.ingest.fhir_document import FhirDocument, Problem, read_json, read_lines
-from service.ingest.fhir_intake import Intake
-from service.ingest.fhir_values import Context
+from service.ingest.dicom.header import DicomInstance, UnreadableDicom, read_dicom
+from service.ingest.dicom.intake import DicomIntake
+from service.ingest.fhir_r4.assembly import Assembly
+from service.ingest.fhir_r4.document import FhirDocument, Problem, read_json, read_lines
+from service.ingest.fhir_r4.intake import Intake
+from service.ingest.fhir_r4.values import Context
 from service.ingest.files import MAX_FILE, FoundFile, SkippedFile, chunks_of_lines, read_head, sniff, walk
 from service.ingest.port import Batch, IngestStore
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from service.ingest.charsets import decode_text, read_terms
-from service.ingest.dicom import UnreadableDicom, read_dicom
-from service.ingest.exam_facts import ExamFacts, PartFacts, resolve_exam
-from service.ingest.imaging_lexicon import fold
-from service.ingest.imaging_words import read_words
+from service.ingest.dicom.charsets import decode_text, read_terms
+from service.ingest.dicom.header import UnreadableDicom, read_dicom
+from service.ingest.imaging.exam_facts import ExamFacts, PartFacts, resolve_exam
+from service.ingest.imaging.lexicon import fold
+from service.ingest.imaging.words import read_words
 from service.reference.catalogue_file import package_catalogue
 
 CATALOGUE = package_catalogue()

@@ -8,7 +8,7 @@ import pydicom
 import pytest
 from pydicom.data import get_charset_files
 
-from service.ingest.charsets import Decoded, decode_text, read_terms
+from service.ingest.dicom.charsets import Decoded, decode_text, read_terms
 
 NAME = "张^伟"
 

@@ -25,8 +25,8 @@ from pydicom.uid import (
 
 from service.domain.codes import LOINC, SNOMED_CT
 from service.domain.times import Precision
-from service.ingest.dicom import UnreadableDicom, read_dicom, read_names, series_facts
-from service.ingest.dicom_times import read_date, read_time
+from service.ingest.dicom.header import UnreadableDicom, read_dicom, read_names, series_facts
+from service.ingest.dicom.times import read_date, read_time
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 Change = Callable[[Dataset], None]
@@ -301,7 +301,7 @@ def test_nesting_without_end_is_refused(closed: bool) -> None:
 
 
 def test_header_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.ingest.dicom_elements.MAX_HEADER", 1000)
+    monkeypatch.setattr("service.ingest.dicom.elements.MAX_HEADER", 1000)
     assert len(read_dicom(instance(pixels=b"\1\2" * 1000)).header_bytes) < 1000
     with pytest.raises(UnreadableDicom) as refused:
         read_dicom(instance(setting(ImageComments="x" * 1000)))
@@ -341,7 +341,8 @@ def test_odd_values_are_neither_logged_nor_warned_of(tmp_path: Path) -> None:
     body = instance(setting(RequestAttributesSequence=[item]))
     body = body.replace(b"ISO_IR 100", b"ZHANG_WEI^").replace(b"GB18030 ", b"ZHANGWEI")
     path.write_bytes(edited(body, 0x00080020, b"DA", b"ZHANG WEI"))
-    code = f"import pathlib; from service.ingest.dicom import read_dicom; read_dicom(pathlib.Path({str(path)!r}))"
+    code = "import pathlib; from service.ingest.dicom.header import read_dicom; "
+    code += f"read_dicom(pathlib.Path({str(path)!r}))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (ran.stdout, ran.stderr) == ("", "")
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from service.ingest.fhir_document import FhirDocument, read_json, read_lines
-from service.ingest.fhir_shapes import Identifier, Reference
-from service.ingest.references import target_of
+from service.ingest.fhir_r4.document import FhirDocument, read_json, read_lines
+from service.ingest.fhir_r4.references import target_of
+from service.ingest.fhir_r4.shapes import Identifier, Reference
 
 PATIENT = b'{"resourceType":"Patient","id":"1"}'
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.ingest.fhir_shapes import CodeableConcept, Coding
-from service.ingest.specimens import condition_issues, read_issue_words
+from service.ingest.fhir_r4.shapes import CodeableConcept, Coding
+from service.ingest.fhir_r4.specimens import condition_issues, read_issue_words
 
 
 @pytest.mark.parametrize(

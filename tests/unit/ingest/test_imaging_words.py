@@ -6,8 +6,8 @@ from time import process_time
 
 import pytest
 
-from service.ingest.exam_claims import is_technique_of
-from service.ingest.imaging_words import read_side, read_words
+from service.ingest.imaging.exam_claims import is_technique_of
+from service.ingest.imaging.words import read_side, read_words
 from service.reference.catalogue_file import package_catalogue
 
 CATALOGUE = package_catalogue()

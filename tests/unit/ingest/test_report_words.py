@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from service.ingest.exam_claims import sides_said
-from service.ingest.exam_parts import ExamFacts
-from service.ingest.imaging_words import merge_contrasts
-from service.ingest.report_words import read_report
+from service.ingest.imaging.exam_claims import sides_said
+from service.ingest.imaging.exam_parts import ExamFacts
+from service.ingest.imaging.report_words import read_report
+from service.ingest.imaging.words import merge_contrasts
 from service.reference.catalogue_file import package_catalogue
 
 CATALOGUE = package_catalogue()

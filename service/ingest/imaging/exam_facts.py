@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 from service.domain.catalogue import CONTRAST_MODALITIES, MODALITY_ALIASES, TECHNIQUES_WITH_CONTRAST, Catalogue
 from service.domain.report import ExamPart
-from service.ingest.exam_claims import Claim, is_technique_of, names_contradict, read_claims, sides_said
-from service.ingest.exam_parts import ExamFacts, PartFacts, is_image_modality, part_facts_of
-from service.ingest.imaging_words import HOME, merge_contrasts, merge_sides, read_side, read_words
-from service.ingest.regions import agreed, are_related, find_regions
+from service.ingest.imaging.exam_claims import Claim, is_technique_of, names_contradict, read_claims, sides_said
+from service.ingest.imaging.exam_parts import ExamFacts, PartFacts, is_image_modality, part_facts_of
+from service.ingest.imaging.regions import agreed, are_related, find_regions
+from service.ingest.imaging.words import HOME, merge_contrasts, merge_sides, read_side, read_words
 
 _SIDES = {
     "L": "L", "LEFT": "L", "左": "L", "左侧": "L", "7771000": "L", "G-A101": "L", "R": "R", "RIGHT": "R", "右": "R",

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from service.ingest.charsets import decode_text, read_terms
+from service.ingest.dicom.charsets import decode_text, read_terms
 
 
 class Values:

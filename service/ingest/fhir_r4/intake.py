@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from service.ingest.counts import LoadCounts
-from service.ingest.fhir_document import FhirDocument, Located
-from service.ingest.fhir_shapes import VALUE_TYPES, Consent, DiagnosticReport, Observation, Patient, Resource, Value
-from service.ingest.fhir_values import Context, status_of, version_of
-from service.ingest.fhir_versions import Draft, date_parts, is_later, is_newer, rank_of
-from service.ingest.fhir_view import DECODERS, Newest
+from service.ingest.fhir_r4.document import FhirDocument, Located
+from service.ingest.fhir_r4.references import target_of
+from service.ingest.fhir_r4.shapes import VALUE_TYPES, Consent, DiagnosticReport, Observation, Patient, Resource, Value
+from service.ingest.fhir_r4.values import Context, status_of, version_of
+from service.ingest.fhir_r4.versions import Draft, date_parts, is_later, is_newer, rank_of
+from service.ingest.fhir_r4.view import DECODERS, Newest
 from service.ingest.port import Batch, Rejection, StoredResource
-from service.ingest.references import target_of
 from service.ingest.strict_json import BadJson, refuse
 
 _DELETED = hashlib.sha256(b"deleted").digest()

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from service.domain.catalogue import MODALITY_ALIASES, TECHNIQUES_WITH_CONTRAST, Catalogue
 from service.domain.codes import Code
 from service.domain.report import ExamPart
-from service.ingest.exam_parts import ExamFacts
-from service.ingest.imaging_words import merge_contrasts, merge_sides, read_words
-from service.ingest.regions import are_related
-from service.ingest.report_words import read_report, told_clauses
+from service.ingest.imaging.exam_parts import ExamFacts
+from service.ingest.imaging.regions import are_related
+from service.ingest.imaging.report_words import read_report, told_clauses
+from service.ingest.imaging.words import merge_contrasts, merge_sides, read_words
 
 _MODALITIES_OF = {
     "A": ("CT", "MR"), "V": ("CT", "MR"), "CTPA": ("CT",), "CAC": ("CT",), "U": ("CT", "MR", "DX"), "LD": ("CT",),

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from service.ingest.bad_entries import blank_bad_entries
-from service.ingest.fhir_shapes import SHAPES
+from service.ingest.fhir_r4.bad_entries import blank_bad_entries
+from service.ingest.fhir_r4.shapes import SHAPES
 from service.ingest.strict_json import BadJson, check_keys, read_strictly, refuse, start_of_text
 
 MAX_RESOURCE = 32 * 1024 * 1024

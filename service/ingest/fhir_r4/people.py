@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from service.ingest.fhir_intake import Intake
-from service.ingest.fhir_patient import known_by_identifier, read_consent, read_patient
-from service.ingest.fhir_shapes import Consent, Identifier, Patient, Reference
-from service.ingest.fhir_store import Shelf
-from service.ingest.fhir_values import Context
-from service.ingest.fhir_view import Newest, View
+from service.ingest.fhir_r4.intake import Intake
+from service.ingest.fhir_r4.patient import known_by_identifier, read_consent, read_patient
+from service.ingest.fhir_r4.references import split_logical
+from service.ingest.fhir_r4.shapes import Consent, Identifier, Patient, Reference
+from service.ingest.fhir_r4.store import Shelf
+from service.ingest.fhir_r4.values import Context
+from service.ingest.fhir_r4.view import Newest, View
 from service.ingest.port import Batch, ConsentFacts, PatientFacts
-from service.ingest.references import split_logical
 
 
 @dataclass(slots=True)

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 from service.domain.catalogue import Catalogue
 from service.domain.report import ExamPart
-from service.ingest.imaging_lexicon import Token, fold, lexicon_of, upper
-from service.ingest.imaging_words import NOT_THIS_EXAM, SENTENCE
+from service.ingest.imaging.lexicon import Token, fold, lexicon_of, upper
+from service.ingest.imaging.words import NOT_THIS_EXAM, SENTENCE
 
 _LONGEST_TEXT, _LONGEST_SENTENCE = 20_000, 1_000
 _HEADING = re.compile(

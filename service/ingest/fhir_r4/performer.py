@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from service.domain.codes import is_uscc
 from service.domain.network import Network
-from service.ingest.fhir_shapes import Identifier, Organization, Reference
-from service.ingest.fhir_values import Context
-from service.ingest.fhir_view import Newest, View
-from service.ingest.references import split_logical
+from service.ingest.fhir_r4.references import split_logical
+from service.ingest.fhir_r4.shapes import Identifier, Organization, Reference
+from service.ingest.fhir_r4.values import Context
+from service.ingest.fhir_r4.view import Newest, View
 
 _MAX_PARENTS = 6
 

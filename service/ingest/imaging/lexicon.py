@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from service.domain.catalogue import Catalogue
-from service.ingest.imaging_phrases import CONTRAST_PATTERNS, PHRASES
+from service.ingest.imaging.phrases import CONTRAST_PATTERNS, PHRASES
 
 _UPPER = {ord(low): ord(low.upper()) for low in "abcdefghijklmnopqrstuvwxyz"}
 _LATIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import product
 
 from service.domain.times import When
-from service.ingest.fhir_shapes import Consent, ContactPoint, HumanName, Identifier, Patient, Provision
-from service.ingest.fhir_values import Context, version_of
-from service.ingest.fhir_view import Newest, View
+from service.ingest.fhir_r4.shapes import Consent, ContactPoint, HumanName, Identifier, Patient, Provision
+from service.ingest.fhir_r4.values import Context, version_of
+from service.ingest.fhir_r4.view import Newest, View
 from service.ingest.port import ConsentFacts, PatientFacts, PatientIdentifier
 
 _SEXES = {"male": "male", "female": "female", "other": "other", "unknown": "unknown", "m": "male", "f": "female"}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from service.domain.catalogue import Catalogue
 from service.domain.codes import SNOMED_CT, Code
-from service.ingest.imaging_lexicon import fold, lexicon_of, upper
-from service.ingest.imaging_words import read_words
+from service.ingest.imaging.lexicon import fold, lexicon_of, upper
+from service.ingest.imaging.words import read_words
 
 _SYSTEMS = {
     "urn:oid:2.16.840.1.113883.6.96": SNOMED_CT, "SCT": SNOMED_CT, "http://snomed.info/srt": "SRT",

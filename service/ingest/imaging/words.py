@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from service.domain.catalogue import Catalogue
 from service.domain.report import ExamPart
-from service.ingest.imaging_lexicon import Token, fold, lexicon_of, upper
+from service.ingest.imaging.lexicon import Token, fold, lexicon_of, upper
 
 HOME = {
     "CTPA": "CHEST", "U": "KIDNEY", "CAC": "HEART", "MRCP": "GALLBLADDER", "PIT": "BRAIN", "OB": "UTERUS",

@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from service.ingest.fhir_shapes import DiagnosticReport, Identifier, ImagingStudy, Reference, concepts, references
-from service.ingest.fhir_values import Context, codes_of
-from service.ingest.fhir_view import Newest, View
+from service.ingest.fhir_r4.references import split_logical
+from service.ingest.fhir_r4.shapes import DiagnosticReport, Identifier, ImagingStudy, Reference, concepts, references
+from service.ingest.fhir_r4.values import Context, codes_of
+from service.ingest.fhir_r4.view import Newest, View
 from service.ingest.port import SeriesFacts
-from service.ingest.references import split_logical
 
 _UID = re.compile(r"[0-2](?:\.\d+)+")
 _IMAGING_CATEGORIES = frozenset(

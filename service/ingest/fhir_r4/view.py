@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import msgspec
 
-from service.ingest.fhir_shapes import SHAPES, Reference, Resource
+from service.ingest.fhir_r4.references import target_of
+from service.ingest.fhir_r4.shapes import SHAPES, Reference, Resource
 from service.ingest.port import StoredResource
-from service.ingest.references import target_of
 
 R = TypeVar("R", bound=Resource)
 

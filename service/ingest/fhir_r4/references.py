@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from service.ingest.fhir_shapes import Identifier, Reference
+from service.ingest.fhir_r4.shapes import Identifier, Reference
 
 _TYPE_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([^\s/#|?]{1,120})(?:/_history/[^/]*)?$")
 _PLAIN = re.compile(r"[A-Z][A-Za-z]+/[^\s/#|?]{1,120}")

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from service.domain.person import is_resident_number, resident_birth_date, resident_sex
-from service.ingest.dicom import DicomInstance, UnreadableDicom, read_dicom, series_facts
-from service.ingest.fhir_intake import Intake
-from service.ingest.fhir_values import Context
-from service.ingest.fhir_versions import is_newer
+from service.ingest.dicom.header import DicomInstance, UnreadableDicom, read_dicom, series_facts
+from service.ingest.fhir_r4.intake import Intake
+from service.ingest.fhir_r4.values import Context
+from service.ingest.fhir_r4.versions import is_newer
 from service.ingest.port import Batch, PatientFacts, PatientIdentifier, SeriesFacts, StoredResource
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from service.domain.report import ItemResult, Status
 from service.domain.times import When
-from service.ingest.fhir_performer import find_institution
-from service.ingest.fhir_shapes import Device, Observation, Reference, Specimen, Value, concepts, references
-from service.ingest.fhir_values import (
+from service.ingest.fhir_r4.performer import find_institution
+from service.ingest.fhir_r4.shapes import Device, Observation, Reference, Specimen, Value, concepts, references
+from service.ingest.fhir_r4.specimens import issues_of_words, specimen_issues
+from service.ingest.fhir_r4.values import (
     Context,
     Told,
     codes_of,
@@ -21,8 +22,7 @@ from service.ingest.fhir_values import (
     status_of,
     told,
 )
-from service.ingest.fhir_view import Newest, View
-from service.ingest.specimens import issues_of_words, specimen_issues
+from service.ingest.fhir_r4.view import Newest, View
 
 MAX_DEPTH = 5
 """How deep members of members are followed (panel, sub-panel, test: three are met in practice)."""

@@ -8,9 +8,8 @@ from dataclasses import replace
 from service.domain.codes import Code
 from service.domain.report import ImagingExam, ReportHead, Status
 from service.domain.times import When
-from service.ingest.exam_facts import ExamFacts, part_facts_of, resolve_exam
-from service.ingest.fhir_performer import find_institution
-from service.ingest.fhir_shapes import (
+from service.ingest.fhir_r4.performer import find_institution
+from service.ingest.fhir_r4.shapes import (
     CodeableConcept,
     DiagnosticReport,
     Endpoint,
@@ -19,9 +18,10 @@ from service.ingest.fhir_shapes import (
     concepts,
     references,
 )
-from service.ingest.fhir_studies import Study, accessions
-from service.ingest.fhir_values import Context, Told, effective, same_system, told
-from service.ingest.fhir_view import Newest, View
+from service.ingest.fhir_r4.studies import Study, accessions
+from service.ingest.fhir_r4.values import Context, Told, effective, same_system, told
+from service.ingest.fhir_r4.view import Newest, View
+from service.ingest.imaging.exam_facts import ExamFacts, part_facts_of, resolve_exam
 from service.ingest.port import SeriesFacts
 
 _SIDES = {

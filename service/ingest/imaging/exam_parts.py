@@ -63,7 +63,7 @@ class ExamFacts:
 
 
 def part_facts_of(facts: Mapping[str, object]) -> PartFacts:
-    """The series facts in what `service.ingest.dicom` makes of a header (it goes through JSON storage)."""
+    """The series facts in what `service.ingest.dicom.header` makes of a header (it goes through JSON storage)."""
     image_type = [str(one).upper() for one in _list(facts, "ImageType")]
     descriptions = tuple(text for key in ("SeriesDescription", "ProtocolName") if (text := _text(facts, key)))
     modality = _text(facts, "Modality").upper()

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from service.domain.report import ImagingExam, LabReport, ReportHead
-from service.ingest.fhir_observation import Frame, Performed, read_observation, read_results, read_specimens
-from service.ingest.fhir_performer import find_institution
-from service.ingest.fhir_shapes import DiagnosticReport, Identifier, Observation, concepts, references
-from service.ingest.fhir_values import Context, codes_of, effective, status_of, version_of
-from service.ingest.fhir_view import Newest, View
-from service.ingest.specimens import issues_of_words
+from service.ingest.fhir_r4.observation import Frame, Performed, read_observation, read_results, read_specimens
+from service.ingest.fhir_r4.performer import find_institution
+from service.ingest.fhir_r4.shapes import DiagnosticReport, Identifier, Observation, concepts, references
+from service.ingest.fhir_r4.specimens import issues_of_words
+from service.ingest.fhir_r4.values import Context, codes_of, effective, status_of, version_of
+from service.ingest.fhir_r4.view import Newest, View
 
 _NOT_REPORT_NUMBERS = frozenset({"PLAC", "ACSN", "VN", "MR", "PI", "AN", "PGN"})
 """v2-0203 types of order, accession, visit and patient numbers, which sources put beside the report's own."""

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from service.domain.codes import DICOM_DCM, LOINC, SNOMED_CT
 from service.domain.times import When
-from service.ingest.charsets import read_terms
-from service.ingest.dicom_elements import MAX_HEADER, Header, UnreadableDicom, read_header
-from service.ingest.dicom_times import iso_of, read_date, read_started
-from service.ingest.dicom_values import Values
+from service.ingest.dicom.charsets import read_terms
+from service.ingest.dicom.elements import MAX_HEADER, Header, UnreadableDicom, read_header
+from service.ingest.dicom.times import iso_of, read_date, read_started
+from service.ingest.dicom.values import Values
 from service.ingest.port import SeriesFacts
 
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")  # PS3.5 9.1, with at most 64 characters

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from service.ingest.fhir_document import FhirDocument, read_json, read_lines
-from service.ingest.fhir_view import DECODERS, Newest
+from service.ingest.fhir_r4.document import FhirDocument, read_json, read_lines
+from service.ingest.fhir_r4.view import DECODERS, Newest
 from service.ingest.port import Batch, SeriesFacts, StoredResource
 
 _MAX_DOCUMENTS = 16

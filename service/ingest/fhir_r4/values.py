@@ -13,7 +13,7 @@ from service.domain.codes import INTERPRETATION, LOINC, SNOMED_CT, UCUM
 from service.domain.network import Network
 from service.domain.report import Measured, Status
 from service.domain.times import When, parse_when
-from service.ingest.fhir_shapes import CodeableConcept, Dated, Period, Quantity, ReferenceRange, Resource, Value
+from service.ingest.fhir_r4.shapes import CodeableConcept, Dated, Period, Quantity, ReferenceRange, Resource, Value
 from service.ingest.values import measure_quantity, measure_text
 
 _SYSTEMS = {

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from service.ingest.fhir_shapes import Concepts, Specimen, concepts
+from service.ingest.fhir_r4.shapes import Concepts, Specimen, concepts
 
 _CODES = {
     "HEM": "haemolysed",

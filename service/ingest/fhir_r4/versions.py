@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from service.domain.report import Status
-from service.ingest.fhir_document import Located
-from service.ingest.fhir_shapes import (
+from service.ingest.fhir_r4.document import Located
+from service.ingest.fhir_r4.references import target_of
+from service.ingest.fhir_r4.shapes import (
     Consent,
     DiagnosticReport,
     ImagingStudy,
@@ -22,9 +23,8 @@ from service.ingest.fhir_shapes import (
     Specimen,
     references,
 )
-from service.ingest.fhir_values import status_of
+from service.ingest.fhir_r4.values import status_of
 from service.ingest.port import StoredResource
-from service.ingest.references import target_of
 
 _STATES = 4
 """States that `Status.rank` tells apart."""

@@ -6,7 +6,7 @@ import re
 from datetime import date, tzinfo
 
 from service.domain.times import Precision, When, parse_when
-from service.ingest.dicom_values import Values
+from service.ingest.dicom.values import Values
 
 _DATE = re.compile(r"(\d{4})(?:([.\-/]?)(\d{1,2})(?:\2(\d{1,2}))?)?")
 _TIME = re.compile(r"(\d{1,2})(?::?(\d{2})(?::?(\d{2})(?:[.,](\d+))?)?)?")

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from service.ingest.fhir_imaging import read_exam, read_study_exam
-from service.ingest.fhir_intake import Intake
-from service.ingest.fhir_people import People
-from service.ingest.fhir_performer import names_this_house
-from service.ingest.fhir_report import Assembled, is_laboratory, read_lab_report, read_single, report_head
-from service.ingest.fhir_shapes import (
+from service.ingest.fhir_r4.imaging import read_exam, read_study_exam
+from service.ingest.fhir_r4.intake import Intake
+from service.ingest.fhir_r4.people import People
+from service.ingest.fhir_r4.performer import names_this_house
+from service.ingest.fhir_r4.references import logical
+from service.ingest.fhir_r4.report import Assembled, is_laboratory, read_lab_report, read_single, report_head
+from service.ingest.fhir_r4.shapes import (
     DiagnosticReport,
     ImagingStudy,
     Observation,
@@ -25,12 +26,11 @@ from service.ingest.fhir_shapes import (
     Specimen,
     references,
 )
-from service.ingest.fhir_store import Shelf
-from service.ingest.fhir_studies import Study, StudyFinder, is_imaging, is_there, study_key, study_links
-from service.ingest.fhir_values import Context, status_of
-from service.ingest.fhir_view import NAMED, Newest, View
+from service.ingest.fhir_r4.store import Shelf
+from service.ingest.fhir_r4.studies import Study, StudyFinder, is_imaging, is_there, study_key, study_links
+from service.ingest.fhir_r4.values import Context, status_of
+from service.ingest.fhir_r4.view import NAMED, Newest, View
 from service.ingest.port import Batch, IndexedReport, Rejection
-from service.ingest.references import logical
 
 
 @dataclass(slots=True)

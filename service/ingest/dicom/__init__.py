@@ -1,0 +1,1 @@
+"""DICOM headers: read by pydicom, with character sets and times as archives really send them."""

@@ -1,0 +1,1 @@
+"""What an imaging exam shows: from codes, headers and words, zh and en."""
