@@ -18,6 +18,7 @@ from service.recognition.records import Recognitions
 from service.recognition.statistics import Statistics
 from service.registry.database import Database
 from service.registry.journal import Journal
+from service.registry.reference_store import KEYS, WRONG_KEYS, current_version
 from service.security.keys import KeyRing
 from service.security.tokens import Tokens
 from service.settings import Settings, load_settings
@@ -36,10 +37,23 @@ def load_keys(settings: Settings) -> KeyRing:
         raise Unavailable(str(error)) from None
 
 
+def check_keys(database: Database, keys: KeyRing) -> None:
+    """Unavailable when the database was filled under other keys. An empty or old one is judged by who asks it more."""
+    try:
+        with database.read() as conn:
+            known = current_version(conn, KEYS)
+    except Unavailable:
+        return
+    if known not in (None, keys.fingerprint):
+        database.close()
+        raise Unavailable(WRONG_KEYS, retry_after=60)
+
+
 def open_parts(settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Parts:
     """All parts of one process. Opens the database; starts no thread and binds no port. Raises Unavailable."""
     keys = load_keys(settings)
     database = Database.open(settings.resolved_database_url)
+    check_keys(database, keys)
     audit = AuditLog(database, keys)
     journal = Journal(database, audit.gathering)
     reference = ReferenceReader(database)

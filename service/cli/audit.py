@@ -18,7 +18,7 @@ def verify() -> None:
     from datetime import UTC, datetime
 
     from service.audit.verify import save_checkpoint, verify_log
-    from service.bootstrap import load_keys
+    from service.bootstrap import check_keys, load_keys
     from service.registry.database import Database
     from service.settings import load_settings
 
@@ -26,6 +26,7 @@ def verify() -> None:
     keys = load_keys(settings)
     database = Database.open(settings.resolved_database_url)
     try:
+        check_keys(database, keys)
         with database.snapshot() as conn:
             verdict = verify_log(conn, keys, settings.checkpoint_file)
     finally:

@@ -52,14 +52,15 @@ def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
     yield "keys", keys
 
     def database() -> str:
+        from service.registry import reference_store
         from service.registry.database import Database
 
         opened = Database.open(current.resolved_database_url)
         try:
             if not opened.is_current():
                 raise Unavailable("the schema is missing or old; run: testonce init")
-            with opened.write():
-                pass
+            with opened.write() as conn:
+                reference_store.bind_keys(conn, load_keys(current).fingerprint)
             return f"{opened.url.get_backend_name()}, reachable, writable, schema up to date"
         finally:
             opened.close()

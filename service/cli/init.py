@@ -18,6 +18,11 @@ def init() -> None:
     from service.settings import load_settings
 
     settings = load_settings()
+    if not settings.resolved_keys_file.exists() and _is_filled(settings.resolved_database_url):
+        raise Unavailable(
+            f"{settings.resolved_keys_file} is gone, but the database is sealed with it: put back its copy; "
+            "new keys would open nothing (for a new start name another database or home)"
+        )
     home = settings.home.expanduser()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -36,6 +41,7 @@ def init() -> None:
         place = database.url.render_as_string(hide_password=True)
         typer.echo(f"database   {'kept    ' if was_current else 'ready   '} {place}")
         with database.write() as conn:
+            reference_store.bind_keys(conn, load_keys(settings).fingerprint)
             if reference_store.current_version(conn, "catalogue") is None:
                 text = msgspec.json.encode(dict(package_files())).decode()
                 reference_store.save(conn, "catalogue", package_catalogue().version, text)
@@ -46,3 +52,22 @@ def init() -> None:
         database.close()
     if network is None:
         typer.echo("next: testonce network load FILE.toml")
+
+
+def _is_filled(url: str) -> bool:
+    """Whether there is a database that keys were made for."""
+    from service.domain.errors import TestOnceError
+    from service.registry.database import Database
+    from service.registry.reference_store import KEYS, current_version
+
+    try:
+        database = Database.open(url)
+    except TestOnceError:
+        return False
+    try:
+        with database.read() as conn:
+            return current_version(conn, KEYS) is not None
+    except TestOnceError:
+        return False
+    finally:
+        database.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from service.domain.decision import OrderDecision, Outcome, Reason
+from service.domain.decision import OrderDecision, Outcome, Reason, Verdict
 from service.matching.policy import Policy
 
 TEXTS: dict[str, tuple[str, str]] = {
@@ -84,10 +84,7 @@ def explain(reason: Reason, policy: Policy) -> tuple[str, str]:
 _SUMMARIES: dict[Outcome, tuple[str, str]] = {
     Outcome.REUSABLE: ("{name}：可互认，无需重复检查", "{name}: can be reused"),
     Outcome.REVIEW: ("{name}：有外院结果，请医师判断是否互认", "{name}: results exist; your judgement is needed"),
-    Outcome.PARTIAL: (
-        "{name}：{reuse} 项可互认或待判断，只需重复：{repeat}",
-        "{name}: {reuse} of the items can be used or looked at; repeat only: {repeat}",
-    ),
+    Outcome.PARTIAL: ("{name}：{reuse}，只需重复：{repeat}", "{name}: {reuse}; repeat only: {repeat}"),
     Outcome.NOT_REUSABLE: ("{name}：有既往结果，但不能互认", "{name}: earlier results exist but cannot be reused"),
     Outcome.NO_RESULT: ("{name}：没有可用的既往结果", "{name}: no earlier result"),
 }
@@ -105,12 +102,12 @@ def summarise(decided: OrderDecision, policy: Policy) -> OrderDecision:
     target = catalogue.items.get(decided.item) or catalogue.panels[decided.item]
     repeated = [catalogue.items[one.item] for one in decided.repeat]
     zh, en = _SUMMARIES[decided.outcome]
+    good = sum(one.decision is Verdict.REUSABLE for one in decided.reuse)
+    look = len(decided.reuse) - good
+    offers_zh = "，".join(text for n, text in ((good, f"{good} 项可互认"), (look, f"{look} 项待判断")) if n)
+    offers_en = ", ".join(text for n, text in ((good, f"{good} reusable"), (look, f"{look} to be looked at")) if n)
     return replace(
         decided,
-        summary_zh=zh.format(
-            name=target.name_zh, reuse=len(decided.reuse), repeat="、".join(one.name_zh for one in repeated)
-        ),
-        summary_en=en.format(
-            name=target.name_en, reuse=len(decided.reuse), repeat=", ".join(one.name_en for one in repeated)
-        ),
+        summary_zh=zh.format(name=target.name_zh, reuse=offers_zh, repeat="、".join(one.name_zh for one in repeated)),
+        summary_en=en.format(name=target.name_en, reuse=offers_en, repeat=", ".join(one.name_en for one in repeated)),
     )

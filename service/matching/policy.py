@@ -75,7 +75,7 @@ class Policy:
 
     def _find_window(self, item: Item, requester: str) -> EffectiveWindow:
         institution = self.institution(requester)
-        best = EffectiveWindow(item.window, f"catalogue {item.id}: {item.source}")
+        best = EffectiveWindow(item.window, f"catalogue {item.id}: window {item.window.text}")
         own: list[WindowOverride] = []
         ranked: list[tuple[int, bool, float, WindowOverride]] = []
         for name in self.catalogue.names_of(item.id):

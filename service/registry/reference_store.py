@@ -7,6 +7,7 @@ import time
 import zstandard
 from sqlalchemy import Connection, Row, bindparam, insert, select
 
+from service.domain.errors import InvalidInput
 from service.registry.tables import reference_file
 
 _ROWS = select(reference_file.c.version, reference_file.c.body).where(reference_file.c.kind == bindparam("kind"))
@@ -32,6 +33,23 @@ def save(conn: Connection, kind: str, version: str, text: str) -> bool:
     }
     conn.execute(insert(reference_file), row)
     return True
+
+
+KEYS = "keys"
+"""The kind under which the fingerprint of the installation's keys is kept."""
+
+
+def bind_keys(conn: Connection, fingerprint: str) -> None:
+    """Notes whose keys seal this database; InvalidInput where it was other ones: what they sealed would not open, and
+    nobody would be found by their tokens."""
+    known = current_version(conn, KEYS)
+    if known is None:
+        save(conn, KEYS, fingerprint, "")
+    elif known != fingerprint:
+        raise InvalidInput(WRONG_KEYS)
+
+
+WRONG_KEYS = "the key file is not the one this database was filled with; put back its copy"
 
 
 def current_version(conn: Connection, kind: str) -> str | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.security.keys import KeyRing
 from tests.support.serving import NETWORK, match_body
 
 
@@ -230,3 +231,24 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+@pytest.mark.slow
+def test_lost_keys_are_asked_back_not_made_anew(shell: Shell) -> None:
+    assert shell.run("init").returncode == 0
+    (shell.home / "keys.json").unlink()
+    ran = shell.run("init")
+    assert ran.returncode != 0
+    assert "put back its copy" in ran.stdout + ran.stderr
+    assert not (shell.home / "keys.json").exists()
+
+
+@pytest.mark.slow
+def test_other_keys_than_the_database_s_are_refused(shell: Shell) -> None:
+    assert shell.run("init").returncode == 0
+    (shell.home / "keys.json").unlink()
+    KeyRing.generate().save(shell.home / "keys.json")
+    for command in (["init"], ["doctor"], ["audit", "verify"], ["stats"]):
+        ran = shell.run(*command)
+        assert ran.returncode != 0
+        assert "not the one this database was filled with" in ran.stdout + ran.stderr
