@@ -24,6 +24,7 @@ from service.security.chance import random_bytes
 
 _NONCE = 12
 _ID = 2
+_KEY = 32
 
 
 class KeyRing:
@@ -53,12 +54,15 @@ class KeyRing:
         """Reads the key file; OSError or ValueError when it is absent, readable by others or damaged."""
         if path.stat().st_mode & 0o077:
             raise ValueError(f"{path} can be read by others; run: chmod 600 {path}")
-        raw = json.loads(path.read_text("ascii"))
         try:
+            raw = json.loads(path.read_text("ascii"))
             seals = {int(key_id): base64.b64decode(key) for key_id, key in raw["seal"].items()}
-            return cls(base64.b64decode(raw["index"]), seals, raw["current"], base64.b64decode(raw["signing"]))
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} is not a key file: {error!r}") from None
+            index, current, signing = base64.b64decode(raw["index"]), raw["current"], base64.b64decode(raw["signing"])
+            if current in seals and {len(one) for one in (index, signing, *seals.values())} == {_KEY}:
+                return cls(index, seals, current, signing)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            pass  # what json or base64 says would not help
+        raise ValueError(f"{path} is not a key file; put back the backup of yours")
 
     def save(self, path: Path) -> None:
         """Writes the key file for the owner only (0600); FileExistsError rather than overwrite."""
