@@ -46,7 +46,9 @@ class Settings(BaseSettings):
         default="http://127.0.0.1:8000", description="The address callers reach the service at; links start with it."
     )
     language: Literal["zh", "en"] = Field(
-        default="zh", description="Language of texts where the caller asks for none: `zh` or `en`."
+        default="zh",
+        description="Language of texts where the caller asks for none: `zh` or `en`. "
+        "`testonce match` asks by `--lang`, else by the locale (`LC_ALL`, `LC_MESSAGES`, `LANG`).",
     )
     workers: int = Field(default=1, ge=1, le=256, description="Server processes of `testonce serve`.")
     threads: int = Field(

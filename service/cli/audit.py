@@ -19,6 +19,7 @@ def verify() -> None:
 
     from service.audit.verify import save_checkpoint, verify_log
     from service.bootstrap import check_keys, load_keys
+    from service.cli.counted import counted
     from service.registry.database import Database
     from service.settings import load_settings
 
@@ -33,8 +34,8 @@ def verify() -> None:
         database.close()
     if not verdict.is_intact:
         typer.echo(f"NOT intact at entry {verdict.broken_at}: {verdict.why}", err=True)
-        typer.echo(f"{verdict.entries} entries before it are intact", err=True)
+        typer.echo(f"intact before it: {counted(verdict.entries, 'entry', 'entries')}", err=True)
         raise typer.Exit(1)
     settings.checkpoint_file.parent.mkdir(parents=True, exist_ok=True)
     save_checkpoint(settings.checkpoint_file, keys, verdict.entries, verdict.head, datetime.now(UTC).isoformat())
-    typer.echo(f"intact: {verdict.entries} entries, the last hash is {verdict.head.hex()}")
+    typer.echo(f"intact: {counted(verdict.entries, 'entry', 'entries')}, the last hash is {verdict.head.hex()}")

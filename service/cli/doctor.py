@@ -68,20 +68,23 @@ def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
     yield "database", database
 
     def reference() -> str:
+        from service.cli.counted import counted
+
         parts = open_parts(current)
         try:
             policy = parts.reference.current_policy()
         finally:
             parts.close()
         return (
-            f"network {policy.network.name} with {len(policy.network.institutions)} institutions, "
-            f"catalogue {policy.catalogue.version} with {len(policy.catalogue.items)} items"
+            f"network {policy.network.name} with {counted(len(policy.network.institutions), 'institution')}, "
+            f"catalogue {policy.catalogue.version} with {counted(len(policy.catalogue.items), 'item')}"
         )
 
     yield "network and catalogue", reference
 
     def audit() -> str:
         from service.audit.verify import verify_log
+        from service.cli.counted import counted
         from service.registry.database import Database
 
         opened = Database.open(current.resolved_database_url)
@@ -92,6 +95,6 @@ def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
             opened.close()
         if not verdict.is_intact:
             raise Unavailable(f"entry {verdict.broken_at} is not intact: {verdict.why}; keep the database as it is")
-        return f"{verdict.entries} entries, intact"
+        return f"{counted(verdict.entries, 'entry', 'entries')}, intact"
 
     yield "audit log", audit

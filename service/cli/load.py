@@ -50,20 +50,12 @@ def load(
 
 def loader_of(parts: Parts, institution: str) -> Loader:
     """The loader of an institution; InvalidInput when the network has none of that id."""
-    import difflib
-
-    from service.domain.errors import Fault, InvalidInput
+    from service.cli.local import require_institution
     from service.ingest.pipeline import Loader
     from service.registry.ingest_store import SqlIngestStore
 
     policy = parts.reference.current_policy()
-    known = policy.network.institution_by_id
-    if institution not in known:
-        near = difflib.get_close_matches(institution, known, 1)
-        hint = f"; did you mean {near[0]}?" if near else "; `testonce network load FILE.toml` makes institutions known"
-        raise InvalidInput(
-            "no such institution", [Fault("--institution", f"{institution!r} is not in the network{hint}")]
-        )
+    require_institution(policy.network.institution_by_id, institution)
     store = SqlIngestStore(parts.database, parts.keys)
     return Loader(store, institution, policy.catalogue, policy.network)
 
@@ -124,6 +116,7 @@ def show(counts: LoadCounts) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from service.cli.counted import counted
     from service.ingest.counts import OUTCOMES
 
     table = Table(box=None, pad_edge=False)
@@ -135,12 +128,12 @@ def show(counts: LoadCounts) -> None:
         table.add_row(kind, *(str(counts.outcomes[kind, outcome] or "-") for outcome in OUTCOMES))
     if others := {kind for kind, outcome in counts.outcomes if outcome == "ignored"} - used:
         ignored = sum(counts.outcomes[kind, "ignored"] for kind in others)
-        table.add_row(f"{len(others)} other types", "-", "-", "-", str(ignored), "-")
+        table.add_row(counted(len(others), "other type"), "-", "-", "-", str(ignored), "-")
     table.add_row("total", *(str(counts.total(outcome)) for outcome in OUTCOMES), style="bold")
     console = Console(highlight=False)
     console.print(table)
     reports = ", ".join(f"{n} {what}" for what, n in sorted(counts.reports.items()) if n) or "none touched"
-    console.print(f"{counts.files} files; reports: {reports}", markup=False)
+    console.print(f"{counted(counts.files, 'file')}; reports: {reports}", markup=False)
     for (kind, outcome, reason), n in sorted(counts.reasons.items()):
         if outcome == "rejected" or reason != "type-not-used":
             console.print(f"  {n} {kind} {outcome}: {reason}", markup=False)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import tzinfo
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,7 +15,10 @@ from service.domain.codes import LOINC, TESTONCE_ITEM, is_loinc
 from service.domain.errors import Fault, InvalidInput
 from service.domain.times import Precision, parse_when
 
-_ORDER = re.compile(r"(?:(?P<system>.+)\|)?(?P<code>[^|:][^|]*?)(?::(?P<side>[LRB]))?")
+if TYPE_CHECKING:
+    from service.domain.catalogue import Catalogue
+
+_ORDER = re.compile(r"(?:(?P<system>.+)\|)?(?P<code>[^|:][^|]*?)(?::(?P<side>[LRBlrb]))?")
 
 
 def match(
@@ -34,14 +37,14 @@ def match(
     birth_date: Annotated[str | None, typer.Option("--birth-date", metavar="YYYY-MM-DD")] = None,
     sex: Annotated[str | None, typer.Option(help="male, female, other or unknown.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The answer as POST /api/v1/match gives it.")] = False,
-    lang: Annotated[str | None, typer.Option(help="zh or en. Default: the locale's.")] = None,
+    lang: Annotated[str | None, typer.Option(help="zh or en. Default: the locale's, else the setting's.")] = None,
 ) -> None:
     """What can be reused for an order, what must be repeated, and why."""
     import msgspec
     from rich.console import Console
 
     from service.bootstrap import open_parts
-    from service.cli.local import local_caller
+    from service.cli.local import local_caller, require_institution
     from service.cli.match_view import render_decision
     from service.security.caller import Role
     from service.settings import load_settings
@@ -51,16 +54,19 @@ def match(
     language = choose_language(lang, os.environ, settings.language)
     parts = open_parts(settings)
     try:
+        policy = parts.reference.current_policy()
+        require_institution(policy.network.institution_by_id, institution)
         if at is not None:
-            body["orderedAt"] = with_offset(at, parts.reference.current_policy().network.zone)
+            body["orderedAt"] = with_offset(at, policy.network.zone)
         answer = parts.desk.decide(body, local_caller(institution, Role.CLINICIAN))
+        for hint in hints(body["orders"], policy.catalogue):
+            typer.echo(hint, err=True)
         if as_json:
             typer.echo(answer.decode())
         else:
-            catalogue = parts.reference.current_policy().catalogue
             # rich takes 80 columns where there is no terminal; a file or a pager need not be so narrow
             width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 130
-            render_decision(msgspec.json.decode(answer), language, Console(width=width), catalogue)
+            render_decision(msgspec.json.decode(answer), language, Console(width=width), policy.catalogue)
     finally:
         parts.close()
 
@@ -101,17 +107,32 @@ def with_offset(text: str, zone: tzinfo) -> str:
 def read_order(order_id: str, text: str) -> dict[str, Any]:
     """One `--order`: `CODE`, `SYSTEM|CODE`, each with `:L`, `:R` or `:B` behind it for the side.
 
-    A code alone is LOINC when its check digit fits, else an item or panel id of the catalogue.
+    A code alone is LOINC when its check digit fits, else an item or panel id of the catalogue. Neither has a colon,
+    so what stands behind one must be a side: else InvalidInput, lest a side be taken for part of an unknown code.
     """
     found = _ORDER.fullmatch(text.strip())
     if found is None:
         raise InvalidInput("an order cannot be read", [Fault("--order", f"{text!r}: write CODE or SYSTEM|CODE")])
     code = found["code"]
     system = found["system"] or (LOINC if is_loinc(code) else TESTONCE_ITEM)
+    if ":" in code and system in (LOINC, TESTONCE_ITEM):
+        raise InvalidInput("an order cannot be read", [Fault("--order", f"{text!r}: the side must be L, R or B")])
     order: dict[str, Any] = {"id": order_id, "code": {"system": system, "code": code}}
     if found["side"]:
-        order["laterality"] = found["side"]
+        order["laterality"] = found["side"].upper()
     return order
+
+
+def hints(orders: list[dict[str, Any]], catalogue: Catalogue) -> Iterator[str]:
+    """A line for each order that is no id of the catalogue but close to one. Not for LOINC codes: two valid ones
+    that look alike are two tests, not one misspelled."""
+    import difflib
+
+    ids = {one.upper(): one for one in (*catalogue.items, *catalogue.panels)}
+    for system, code in ((order["code"]["system"], order["code"]["code"]) for order in orders):
+        if system == TESTONCE_ITEM and catalogue.find_id(system, code) is None:
+            for near in difflib.get_close_matches(code.upper(), ids, 1, cutoff=0.8):
+                yield f"testonce: {code} is not in the catalogue; did you mean {ids[near]}?"
 
 
 def choose_language(asked: str | None, environment: Mapping[str, str], default: Literal["zh", "en"]) -> str:

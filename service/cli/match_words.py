@@ -28,7 +28,7 @@ WORDS = {
     "mark": ("互认标识", "Mark"),
     "verdict": ("结论", "Verdict"),
     "others": ("其他既往结果", "Other earlier results"),
-    "unknown": ("从未做过", "nothing is known"),
+    "unknown": ("未查到结果", "nothing is known"),
     "images": ("影像", "Images"),
     "report": ("报告", "Report"),
     "seen": ("见报告", "see report"),

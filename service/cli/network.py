@@ -20,6 +20,7 @@ def load(file: _File) -> None:
     from service.audit.events import Action
     from service.audit.log import AuditEntry
     from service.bootstrap import open_parts
+    from service.cli.counted import counted
     from service.cli.local import local_caller
     from service.cli.reference_text import read_text
     from service.decisions.stored import current_catalogue
@@ -42,19 +43,21 @@ def load(file: _File) -> None:
         parts.close()
     state = "loaded" if is_new else "unchanged"
     typer.echo(
-        f"network {state}: {network.name}, {len(network.institutions)} institutions, "
-        f"{len(network.certificates)} certificates (version {version})"
+        f"network {state}: {network.name}, {counted(len(network.institutions), 'institution')}, "
+        f"{counted(len(network.certificates), 'certificate')} (version {version})"
     )
 
 
 @app.command()
 def check(file: _File) -> None:
     """Check the file and change nothing."""
+    from service.cli.counted import counted
     from service.cli.reference_text import catalogue_for_checks, read_text
     from service.reference.network_file import read_network
     from service.settings import load_settings
 
     network = read_network(read_text(file), catalogue_for_checks(load_settings()), str(file))
     typer.echo(
-        f"no faults: {network.name}, {len(network.institutions)} institutions, {len(network.certificates)} certificates"
+        f"no faults: {network.name}, {counted(len(network.institutions), 'institution')}, "
+        f"{counted(len(network.certificates), 'certificate')}"
     )

@@ -19,18 +19,13 @@ def token(
     from service.audit.events import Action
     from service.audit.log import AuditEntry
     from service.bootstrap import open_parts
-    from service.cli.local import local_caller
-    from service.domain.errors import Fault, InvalidInput
+    from service.cli.local import local_caller, require_institution
     from service.settings import load_settings
 
     settings = load_settings()
     parts = open_parts(settings)
     try:
-        if parts.reference.current_policy().institution(institution) is None:
-            raise InvalidInput(
-                "no token for this institution",
-                [Fault("--institution", f"{institution!r} is not in the network; see: GET /api/v1/institutions")],
-            )
+        require_institution(parts.reference.current_policy().network.institution_by_id, institution)
         here = local_caller(institution, role)
         life = minutes if minutes is not None else float(settings.token_minutes)
         entry = AuditEntry.by(

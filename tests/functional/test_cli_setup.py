@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -104,6 +105,30 @@ def test_token_is_for_institutions_of_the_network_only(ready: Shell) -> None:
     refused = ready.run("token", "--institution", "nowhere")
     assert refused.returncode == 2
     assert "nowhere" in refused.stderr
+
+
+@pytest.mark.slow
+def test_match_of_an_unknown_institution_is_wrong_input_with_the_likely_one(ready: Shell) -> None:
+    for institution, hint in (("county-hospitl", "did you mean county-hospital?"), ("nope", "testonce network load")):
+        done = ready.run("match", "--institution", institution, "--patient-id", "urn:x|1", "--order", "718-7")
+        assert done.returncode == 2
+        assert hint in done.stderr
+
+
+@pytest.mark.slow
+def test_match_hints_on_stderr_and_answers_all_the_same(ready: Shell) -> None:
+    asked = ("match", "--institution", "county-hospital", "--patient-id", "urn:x|1", "--json", "--order", "ct.chest")
+    done = ready.run(*asked)
+    assert (done.returncode, json.loads(done.stdout)["orders"][0]["decision"]) == (0, "no-result")
+    assert "did you mean CT.CHEST?" in done.stderr
+
+
+@pytest.mark.slow
+def test_serve_on_a_used_port_says_so_and_nothing_of_listening(ready: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        done = ready.run("serve", "--port", str(other.getsockname()[1]))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "address already in use; choose another with --port" in done.stderr
 
 
 @pytest.mark.slow
@@ -226,8 +251,6 @@ def wait_until_ready(base: str, errors: Path) -> None:
 @pytest.fixture
 def free_port() -> int:
     """A port nobody listens at."""
-    import socket
-
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

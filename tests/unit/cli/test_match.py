@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.cli.match import build_body, choose_language, read_order, with_offset
+from service.cli.match import build_body, choose_language, hints, read_order, with_offset
 from service.domain.errors import InvalidInput
+from service.reference.catalogue_file import package_catalogue
 
 ITEM, LOINC = "urn:testonce:item", "http://loinc.org"
 
@@ -18,6 +19,7 @@ ITEM, LOINC = "urn:testonce:item", "http://loinc.org"
     ("58410-3", ITEM, "58410-3", None),  # wrong check digit: no LOINC code
     ("CT.CHEST", ITEM, "CT.CHEST", None),
     ("MR.KNEE:L", ITEM, "MR.KNEE", "L"),
+    ("MR.KNEE:r", ITEM, "MR.KNEE", "R"),
     ("CN.HBV5", ITEM, "CN.HBV5", None),
     ("http://loinc.org|2160-0", LOINC, "2160-0", None),
     ("urn:oid:1.2|A:B", "urn:oid:1.2", "A", "B"),
@@ -33,6 +35,26 @@ def test_order_without_a_code_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         read_order("o1", text)
     assert caught.value.faults[0].pointer == "--order"
+
+
+@pytest.mark.parametrize(
+    "text", ["MR.KNEE:X", "MR.KNEE:", "MR.KNEE:LEFT", "2160-0:x", "urn:testonce:item|MR.KNEE:X", "MR.KNEE:X:L"]
+)
+def test_side_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_order("o1", text)
+    assert "the side must be L, R or B" in caught.value.faults[0].message
+
+
+@pytest.mark.parametrize(("text", "meant"), [
+    ("ct.chest", "CT.CHEST"), ("58410-3", "58410-2"), ("MR.KNE:L", "MR.KNEE"),
+    ("CT.CHEST", None), ("58410-2", None), ("xyz", None),
+    ("2161-8", None),  # a valid LOINC code (creatinine in urine) beside 2160-0
+    ("urn:oid:1.2|ct.chest", None),
+])  # fmt: skip
+def test_misspelled_id_gets_a_hint(text: str, meant: str | None) -> None:
+    lines = list(hints([read_order("o1", text)], package_catalogue()))
+    assert [line.rpartition("did you mean ")[2] for line in lines] == ([f"{meant}?"] if meant else [])
 
 
 def test_body_holds_only_what_was_given() -> None:

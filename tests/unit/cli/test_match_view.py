@@ -170,7 +170,7 @@ def test_image_address_is_shown() -> None:
 
 def test_unknown_item_never_performed_is_named_by_its_id() -> None:
     line = line_with(shown(answer(order("partial", repeat=[{"item": "9999-1", "reasons": []}]))), "9999-1")
-    assert "从未做过" in line
+    assert "未查到结果" in line
 
 
 @pytest.mark.parametrize(("hours", "zh", "en"), [
