@@ -80,6 +80,11 @@ def test_modules_run_by_documents_exist() -> None:
     ] == []
 
 
+def test_readme_names_every_room() -> None:
+    rooms = {f"service/{path.parent.name}" for path in (ROOT / "service").glob("*/__init__.py")} | {"adapters"}
+    assert rooms <= set(re.findall(r"\]\(([a-z_/]+)\)", read("README.md").split("## The rooms")[1]))
+
+
 def test_example_of_the_readme_is_a_person_of_the_demo() -> None:
     for fact in (ZHOU.number, ZHOU.name, ZHOU.birth_date.isoformat(), ZHOU.sex):
         assert fact in read("README.md")
