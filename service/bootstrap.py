@@ -12,6 +12,7 @@ from service.decisions.desk import Desk
 from service.decisions.reference import ReferenceReader
 from service.decisions.reports import OfferedReports
 from service.domain.errors import Unavailable
+from service.edge.commits import SharedCommits
 from service.edge.parts import Pace, Parts
 from service.recognition.events import OrderEvents
 from service.recognition.records import Recognitions
@@ -63,6 +64,7 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = lambda: datet
         keys=keys,
         tokens=Tokens(keys),
         journal=journal,
+        commits=SharedCommits(journal),
         audit=audit,
         reference=reference,
         desk=Desk(database, keys, journal, audit, reference, public_url=settings.public_url, clock=clock),

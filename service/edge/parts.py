@@ -16,6 +16,7 @@ from service.audit.verify import advance_checkpoint
 from service.decisions.desk import Prepared
 from service.decisions.reference import ReferenceReader
 from service.decisions.reports import OfferedReports
+from service.edge.commits import SharedCommits
 from service.edge.errors import TooManyRequests
 from service.recognition.events import OrderEvents
 from service.recognition.records import Recognitions
@@ -59,6 +60,7 @@ class Parts:
     keys: KeyRing
     tokens: Tokens
     journal: Journal
+    commits: SharedCommits
     audit: AuditLog
     reference: ReferenceReader
     desk: Decides
@@ -84,7 +86,7 @@ class Parts:
             made = self.desk.prepare(body, caller)
         else:
             made = await self.run(self.desk.prepare, body, caller)
-        await asyncio.wrap_future(self.journal.submit_later(made.store))
+        await self.commits.durable(made.store)
         return made.answer
 
     def believe(self, authorization: str | None) -> Caller:

@@ -78,7 +78,7 @@ class Journal:
     ) -> None:
         self._database = database
         self._around = around or (lambda _conn: nullcontext())
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
         self._gate = threading.Lock()
         self._thread: threading.Thread | None = None
         self._pid = 0
@@ -90,18 +90,18 @@ class Journal:
         A work that fails is undone alone: its error is raised here, and its neighbours are run again without it, so
         a work must be safe to run twice. Raises Unavailable when the commit fails: nothing was changed.
         """
-        return self.submit_later(work).result()
+        return self.submit_all([work])[0].result()
 
-    def submit_later(self, work: Callable[[Connection], T]) -> Future[T]:
-        """As `submit`, for those who have something better to do than to wait: the future ends as `submit` would."""
-        waiting = _Waiting(work)
+    def submit_all(self, works: Sequence[Callable[[Connection], T]]) -> list[Future[T]]:
+        """As `submit` for each, in one transaction, without waiting: each future ends as its `submit` would."""
+        waiting = [_Waiting(work) for work in works]
         with self._gate:
             if self._closed:
                 raise Unavailable("the service is shutting down")
             if self._thread is None or self._pid != os.getpid():
                 self._start()
             self._queue.put(waiting)
-        return waiting.future
+        return [one.future for one in waiting]
 
     def close(self) -> None:
         """Commits what waits, then stops; later submissions raise Unavailable."""
@@ -121,14 +121,14 @@ class Journal:
     def _drain(self) -> None:
         queue = self._queue
         while (first := queue.get()) is not None:
-            batch, last = [first], False
+            batch, last = first, False
             try:
                 while len(batch) < _LARGEST_BATCH:
                     more = queue.get_nowait()
                     if more is None:
                         last = True
                         break
-                    batch.append(more)
+                    batch += more
             except Empty:
                 pass
             try:
