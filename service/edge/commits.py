@@ -7,15 +7,10 @@ then pass the interpreter's lock to and fro, which costs more than the work itse
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import Future
 
-from sqlalchemy import Connection
-
 from service.domain.errors import Unavailable
-from service.registry.journal import Journal
-
-Work = Callable[[Connection], None]
+from service.registry.journal import Journal, Work
 
 
 class SharedCommits:

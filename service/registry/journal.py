@@ -20,6 +20,8 @@ from service.registry.database import Database
 
 _LARGEST_BATCH = 256
 T = TypeVar("T")
+Work = Callable[[Connection], None]
+"""What is done in a transaction, and may be done again in another."""
 
 
 _GATHERED = "testonce.journal"
