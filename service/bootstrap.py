@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -88,6 +89,7 @@ def create_app_from_environment() -> object:
     app = create_app(parts, [routes(parts)])
     # A decision makes thousands of small values, none in circles; what start-up made stays until the end. Looking
     # through all that again and again for garbage took a third of the time (measured).
+    sys.setswitchinterval(0.0005)  # a commit needs the interpreter's lock a few dozen times, between requests
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
