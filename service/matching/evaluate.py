@@ -38,8 +38,12 @@ from service.matching.rules.identity import consent_withheld, identity_conflict,
 def evaluate(request: MatchRequest, evidence: Evidence, policy: Policy) -> Decision:
     """Decides every order of the request on what was known (contract, section 4)."""
     orders = tuple(_decide(order, request, evidence, policy) for order in request.orders)
-    amount = sum((_amount(order, request.requester, policy) for order in orders), Decimal(0))
-    dose = sum(one.dose_msv for order in orders for one in order.reuse if one.decision is Verdict.REUSABLE)
+    # the same ordered twice and answered by the same reports saves one repeat, not two
+    saving = {
+        (one.item, tuple((n.item, one.candidates[n.candidate].head.id) for n in one.reuse)): one for one in orders
+    }
+    amount = sum((_amount(order, request.requester, policy) for order in saving.values()), Decimal(0))
+    dose = sum(one.dose_msv for order in saving.values() for one in order.reuse if one.decision is Verdict.REUSABLE)
     return Decision(evidence.match, orders, amount, round(dose, 3))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from service.domain.decision import Match, Outcome, Verdict
@@ -98,6 +99,14 @@ def test_savings_count_the_panel_price_when_the_whole_panel_is_reused():
     whole = decide(*(lab(i, report=report) for i in ("718-7", "6690-2", "777-3")), orders=CBC)
     part = decide(lab("718-7"), orders=CBC)
     assert (whole.amount, part.amount) == (Decimal("20"), Decimal("5"))
+
+
+def test_order_given_twice_saves_once():
+    report = head()
+    twice = (order("58410-2"), replace(order("58410-2"), id="o2"))
+    decided = decide(*(lab(i, report=report) for i in ("718-7", "6690-2", "777-3")), orders=twice)
+    assert [one.outcome for one in decided.orders] == [Outcome.REUSABLE] * 2
+    assert decided.amount == Decimal("20")
 
 
 def test_savings_count_the_typical_dose_of_the_ordered_exam():
