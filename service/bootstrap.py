@@ -87,8 +87,8 @@ def create_app_from_environment() -> object:
 
     parts = open_parts(load_settings())
     app = create_app(parts, [routes(parts)])
-    # A decision makes thousands of small values, none in circles; what start-up made stays until the end. Looking
-    # through all that again and again for garbage took a third of the time (measured).
+    # A decision makes thousands of small values, none in circles; what start-up made stays until the end:
+    # all that need not be looked through for garbage again and again.
     sys.setswitchinterval(0.0005)  # a commit needs the interpreter's lock a few dozen times, between requests
     gc.collect()
     gc.freeze()

@@ -1,7 +1,7 @@
 """Works of requests that are answered in the same breath are handed to the journal together.
 
 Handed over one by one, the journal's thread starts on the first while the event loop still works on the next: the two
-then pass the interpreter's lock to and fro, which costs more than the work itself (measured: twice the CPU time).
+then pass the interpreter's lock to and fro. Together, 16 at a time took a fifth less CPU time (measured).
 """
 
 from __future__ import annotations

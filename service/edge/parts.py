@@ -78,8 +78,8 @@ class Parts:
     async def decide(self, body: object, caller: Caller) -> bytes:
         """The answer to a match request once it is stored; the loop goes on while the commit is waited for.
 
-        On the embedded database a small question is worked on right here: reading it takes a fraction of what two
-        threads lose by passing the interpreter's lock to and fro (measured).
+        On the embedded database a small question is worked on right here: nothing in it waits, and another thread
+        would only share the interpreter's lock with this one.
         """
         orders = body.get("orders") if isinstance(body, dict) else None
         if self.database.is_sqlite and isinstance(orders, list) and len(orders) <= _SMALL:
