@@ -63,9 +63,30 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=24), nullable=False),
         sa.Column("given", sa.LargeBinary(), nullable=False),
         sa.Column("answer", sa.LargeBinary(), nullable=False),
+        sa.Column("change_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("supersedes", sa.String(length=36), nullable=True),
+        sa.Column("superseded_by", sa.String(length=36), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_decision")),
     )
     op.create_index(op.f("ix_decision_institution_decided_at"), "decision", ["institution", "decided_at"], unique=False)
+    op.create_index(
+        "ix_decision_waiting",
+        "decision",
+        ["change_id"],
+        unique=False,
+        sqlite_where=sa.text("change_id IS NOT NULL"),
+        postgresql_where=sa.text("change_id IS NOT NULL"),
+    )
+    op.create_table(
+        "decision_record",
+        sa.Column(
+            "record_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("decision_id", sa.String(length=36), nullable=False),
+        sa.PrimaryKeyConstraint("record_id", "decision_id", name=op.f("pk_decision_record")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_decision_record_decision_id"), "decision_record", ["decision_id"], unique=False)
     op.create_table(
         "dicom_series",
         sa.Column("institution", sa.String(length=64), nullable=False),
@@ -115,6 +136,71 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_identifier_record_id"), "identifier", ["record_id"], unique=False)
     op.create_table(
+        "identity_change",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("cause", sa.String(length=20), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("records", sa.Text(), nullable=False),
+        sa.Column("done_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_change")),
+    )
+    op.create_table(
+        "identity_link",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("a", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("b", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("tier", sa.String(length=10), nullable=False),
+        sa.Column("rule", sa.String(length=40), nullable=False),
+        sa.Column("rule_version", sa.SmallInteger(), nullable=False),
+        sa.Column("score", sa.SmallInteger(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("ruling_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("from_at", sa.BigInteger(), nullable=False),
+        sa.Column("from_cause", sa.String(length=20), nullable=False),
+        sa.Column("from_actor", sa.String(length=200), nullable=False),
+        sa.Column("to_at", sa.BigInteger(), nullable=True),
+        sa.Column("to_cause", sa.String(length=20), nullable=True),
+        sa.Column("to_actor", sa.String(length=200), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_link")),
+    )
+    op.create_index(op.f("ix_identity_link_a"), "identity_link", ["a"], unique=False)
+    op.create_index(op.f("ix_identity_link_b"), "identity_link", ["b"], unique=False)
+    op.create_table(
+        "identity_ruling",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("a", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("b", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("ruling", sa.String(length=10), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("why", sa.LargeBinary(), nullable=False),
+        sa.Column("proposed_at", sa.BigInteger(), nullable=False),
+        sa.Column("proposed_by", sa.String(length=200), nullable=False),
+        sa.Column("settled_at", sa.BigInteger(), nullable=True),
+        sa.Column("settled_by", sa.String(length=200), nullable=True),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("ended_by", sa.String(length=200), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_ruling")),
+    )
+    op.create_index(op.f("ix_identity_ruling_a"), "identity_ruling", ["a"], unique=False)
+    op.create_index(op.f("ix_identity_ruling_b"), "identity_ruling", ["b"], unique=False)
+    op.create_table(
+        "notice",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("change_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("decision_id", sa.String(length=36), nullable=False),
+        sa.Column("superseded_by", sa.String(length=36), nullable=True),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice")),
+        sa.UniqueConstraint(
+            "decision_id", "change_id", "institution", name=op.f("uq_notice_decision_id_change_id_institution")
+        ),
+    )
+    op.create_index(op.f("ix_notice_institution_id"), "notice", ["institution", "id"], unique=False)
+    op.create_table(
         "order_event",
         sa.Column("decision_id", sa.String(length=36), nullable=False),
         sa.Column("order_id", sa.String(length=64), nullable=False),
@@ -146,6 +232,15 @@ def upgrade() -> None:
         sa.UniqueConstraint("key_token", "institution", name=op.f("uq_patient_record_key_token_institution")),
     )
     op.create_index(op.f("ix_patient_record_local_token"), "patient_record", ["local_token"], unique=False)
+    op.create_table(
+        "person_member",
+        sa.Column(
+            "record_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("person_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("record_id", name=op.f("pk_person_member")),
+    )
+    op.create_index(op.f("ix_person_member_person_id"), "person_member", ["person_id"], unique=False)
     op.create_table(
         "prompt",
         sa.Column("decision_id", sa.String(length=36), nullable=False),
@@ -269,6 +364,18 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_result_report_id"), "result", ["report_id"], unique=False)
     op.create_table(
+        "trait",
+        sa.Column("token", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("who", sa.LargeBinary(length=32), nullable=False),
+        sa.Column(
+            "record_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.PrimaryKeyConstraint("token", "who", "record_id", name=op.f("pk_trait")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_trait_record_id"), "trait", ["record_id"], unique=False)
+    op.create_table(
         "rejected",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("institution", sa.String(length=64), nullable=False),
@@ -282,25 +389,33 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rejected")),
         sa.UniqueConstraint("document_id", "place", name=op.f("uq_rejected_document_id_place")),
     )
+    # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     """Removes them, and everything they hold."""
     for name in (
         "rejected",
+        "trait",
         "result",
         "resource",
         "report",
         "reference_file",
         "recognition",
         "prompt",
+        "person_member",
         "patient_record",
         "part",
         "order_event",
+        "notice",
+        "identity_ruling",
+        "identity_link",
+        "identity_change",
         "identifier",
         "exam",
         "document",
         "dicom_series",
+        "decision_record",
         "decision",
         "counter",
         "consent",
