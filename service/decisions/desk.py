@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,34 +14,28 @@ from sqlalchemy import Connection, bindparam, select
 
 from service.audit.events import Action
 from service.audit.log import AuditEntry, AuditLog
-from service.decisions.codec import Given, decode_given, encode_given
+from service.decisions.codec import decode_given, encode_given
 from service.decisions.disclosure import disclosable
-from service.decisions.evidence import EvidenceReader
+from service.decisions.evidence import EvidenceReader, Gathered
 from service.decisions.reference import ReferenceReader
 from service.decisions.render import render_decision
 from service.decisions.request import read_request
-from service.domain.decision import Decision, Match, OrderDecision
+from service.decisions.rests import TRIES, Stale, come_again, put_ground
+from service.decisions.rows import Made, make_decision
+from service.domain.decision import Decision, Match
 from service.domain.errors import NotFound, NotPermitted
 from service.domain.order import MatchRequest
 from service.matching.evaluate import evaluate
-from service.matching.policy import Policy
 from service.matching.replay import outcome_of
+from service.registry.columns import from_us
 from service.registry.database import Database
 from service.registry.journal import Journal, add_rows
+from service.registry.reach import INVALIDATED
 from service.registry.tables import decision as decision_table
+from service.registry.tables import identity_change
 from service.registry.tables import prompt as prompt_table
 from service.security.caller import Caller, Role
-from service.security.chance import random_bytes
 from service.security.keys import KeyRing
-
-
-def new_decision_id(at: datetime) -> str:
-    """A UUID version 7 (RFC 9562): time first, so that rows written together lie together."""
-    stamp = int(at.timestamp() * 1000)
-    chance = int.from_bytes(random_bytes(10), "big") >> 6
-    value = (stamp << 80) | (7 << 76) | (chance >> 62 << 64) | (2 << 62) | (chance & (1 << 62) - 1)
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +75,16 @@ class Desk:
         Raises InvalidInput (faults with their places), NotPermitted (role, or an institution outside the network),
         Unavailable (nothing was stored, nothing may be said).
         """
-        made = self.prepare(body, caller)
-        self._journal.submit(made.store)
-        return made.answer
+        for _ in range(TRIES):
+            made = self.prepare(body, caller)
+            with suppress(Stale):
+                self._journal.submit(made.store)
+                return made.answer
+        raise come_again()
 
     def prepare(self, body: object, caller: Caller) -> Prepared:
         """The first half of `decide`, for a caller that waits for the commit in its own way: the answer may leave
-        only once `store` is durable."""
+        only once `store` is durable. Where that raises Stale, the question is to be answered anew."""
         caller.require(Role.CLINICIAN, Role.SYSTEM)
         policy = self._reference.current_policy()
         if policy.institution(caller.institution) is None:
@@ -94,46 +92,29 @@ class Desk:
         now = self._clock()
         request = read_request(body, caller.institution, now, policy.network.zone)
         with self._database.read() as conn:
-            evidence = self._evidence.gather(conn, request, policy)
-        decided = evaluate(request, evidence, policy)
-        decision_id = new_decision_id(now)
-        answer = msgspec.json.encode(
-            render_decision(
-                decided, policy, decision_id=decision_id, decided_at=now,
-                ordered_at=request.ordered_at, public_url=self._public_url,
-            )
-        )  # fmt: skip
-        given = encode_given(Given(request, evidence, policy.network_version, policy.catalogue.version))
-        row = {
-            "id": decision_id,
-            "institution": caller.institution,
-            "decided_at": int(now.timestamp() * 1_000_000),
-            "match": decided.match.value,
-            "policy_version": policy.version,
-            "state": "standing",
-            "given": self._keys.seal(given, f"decision|given|{decision_id}"),
-            "answer": self._keys.seal(answer, f"decision|answer|{decision_id}"),
-        }
-        prompts = [_prompt_row(one, row, policy) for one in decided.orders]
-        entry = _audit_entry(decided, request, caller, row)
-        return Prepared(answer, lambda conn: self._store(conn, row, prompts, entry))
+            known = self._evidence.gather(conn, request, policy)
+        made = make_decision(request, known.evidence, policy, self._keys, now=now, public_url=self._public_url)
+        entry = _audit_entry(made.decided, request, caller, made.row)
+        return Prepared(made.answer, lambda conn: self._store(conn, made, known, entry))
 
-    def _store(self, conn: Connection, row: dict[str, Any], prompts: list[dict[str, Any]], entry: AuditEntry) -> None:
-        add_rows(conn, decision_table, [row])
-        add_rows(conn, prompt_table, prompts)
+    def _store(self, conn: Connection, made: Made, known: Gathered, entry: AuditEntry) -> None:
+        put_ground(conn, made.row["id"], known.rests_on, known.seen)
+        add_rows(conn, decision_table, [made.row])
+        add_rows(conn, prompt_table, made.prompts)
         self._audit.append(conn, entry)
 
     def get(self, decision_id: str, caller: Caller) -> bytes:
         """The decision as it was given, with every input and rule result that led to it: JSON of `answer`, `given`,
-        `state`. What the answer withheld is withheld here too. NotFound also for another institution's."""
+        `state`, what it supersedes and is superseded by, and when and why it was invalidated. What the answer withheld
+        is withheld here too. NotFound also for another institution's."""
         row = self._row(decision_id, caller)
         given = decode_given(self._keys.open(row.given, f"decision|given|{decision_id}"))
         policy = self._reference.policy(given.network_version, given.catalogue_version)
         self._journal.submit(
             lambda conn: self._audit.append(conn, _read_entry(Action.DECISION_READ, decision_id, caller))
         )
-        return b'{"state":%b,"answer":%b,"given":%b}' % (
-            msgspec.json.encode(row.state),
+        return b'%b,"answer":%b,"given":%b}' % (
+            msgspec.json.encode(_standing(row))[:-1],
             self._keys.open(row.answer, f"decision|answer|{decision_id}"),
             encode_given(disclosable(given, policy)),
         )
@@ -173,36 +154,18 @@ class Desk:
         return row
 
 
-_SELECT_DECISION = select(decision_table).where(decision_table.c.id == bindparam("wanted"))
+_SELECT_DECISION = (
+    select(decision_table, identity_change.c.at.label("changed_at"), identity_change.c.cause)
+    .join_from(decision_table, identity_change, identity_change.c.id == decision_table.c.change_id, isouter=True)
+    .where(decision_table.c.id == bindparam("wanted"))
+)
 
 
-def _prompt_row(one: OrderDecision, row: dict[str, Any], policy: Policy) -> dict[str, Any]:
-    item = policy.catalogue.items.get(one.item or "")
-    offered = [
-        {
-            "item": reuse.item,
-            "decision": reuse.decision.value,
-            "issuer": reuse.issuer,
-            "mark": reuse.mark,
-            "amount": str(reuse.amount),
-            "doseMSv": reuse.dose_msv,
-            "report": one.candidates[reuse.candidate].head.ref if one.candidates[reuse.candidate].disclosed else None,
-            "reportId": one.candidates[reuse.candidate].head.id,
-        }
-        for reuse in one.reuse
-    ]
-    panel_price = policy.network.price_of(row["institution"], one.item or "")
-    return {
-        "decision_id": row["id"],
-        "order_id": one.id,
-        "institution": row["institution"],
-        "decided_at": row["decided_at"],
-        "item": one.item,
-        "kind": item.kind if item else "lab",
-        "outcome": one.outcome.value,
-        "offered": msgspec.json.encode(offered).decode(),
-        "panel_amount": str(panel_price) if panel_price is not None and item is None else None,
-    }
+def _standing(row: Any) -> dict[str, Any]:
+    """Whether the decision can still be relied on, and what stands in its place."""
+    is_invalid = row.state == INVALIDATED
+    why = {"at": from_us(row.changed_at).isoformat(timespec="milliseconds"), "cause": row.cause} if is_invalid else None
+    return {"state": row.state, "supersedes": row.supersedes, "supersededBy": row.superseded_by, "invalidated": why}
 
 
 def _audit_entry(decided: Decision, request: MatchRequest, caller: Caller, row: dict[str, Any]) -> AuditEntry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -17,10 +18,19 @@ from service.matching.case import ask
 from service.matching.ordered import Ordered, understand
 from service.matching.policy import Policy
 from service.registry import evidence as known
+from service.registry.reach import newest_change
 from service.security.keys import KeyRing
 
 _PARTIAL_DATE = timedelta(days=366)
 """A date without a day is stored at its start: look this much further back and let matching judge."""
+
+
+class Gathered(NamedTuple):
+    """What is known, the records that it rests on, and the newest change of persons when it was read."""
+
+    evidence: Evidence
+    rests_on: tuple[int, ...]
+    seen: int
 
 
 class EvidenceReader:
@@ -29,21 +39,24 @@ class EvidenceReader:
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
 
-    def gather(self, conn: Connection, request: MatchRequest, policy: Policy) -> Evidence:
+    def gather(self, conn: Connection, request: MatchRequest, policy: Policy) -> Gathered:
         """Everything matching needs to know."""
+        seen = newest_change(conn)  # first: what changes after it is found out when the decision is stored
         linkage = self.identify(conn, request.patient, request.requester)
         ids = (*linkage.confirmed, *linkage.probable)
+        rests_on = tuple(sorted({*ids, *linkage.anchors}))
         if not ids:
-            return Evidence(linkage.match)
+            return Gathered(Evidence(linkage.match), rests_on, seen)
         ordered = [one for order in request.orders if (one := understand(order, policy.catalogue)) is not None]
         probable = frozenset(linkage.probable)
-        return Evidence(
+        evidence = Evidence(
             linkage.match,
             is_withheld(conn, ids, request.ordered_at),
             self._results(conn, ids, probable, ordered, request, policy),
             self._exams(conn, ids, probable, ordered, request, policy),
             ids,
         )
+        return Gathered(evidence, rests_on, seen)
 
     def identify(self, conn: Connection, query: PatientQuery, requester: str) -> Linkage:
         """Who the query names. A number of the ordering institution resolves to its own record first, whose

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
@@ -16,6 +17,7 @@ from service.audit.verify import advance_checkpoint
 from service.decisions.desk import Prepared
 from service.decisions.reference import ReferenceReader
 from service.decisions.reports import OfferedReports
+from service.decisions.rests import TRIES, Stale, come_again
 from service.edge.commits import SharedCommits
 from service.edge.errors import TooManyRequests
 from service.recognition.events import OrderEvents
@@ -82,12 +84,13 @@ class Parts:
         would only share the interpreter's lock with this one.
         """
         orders = body.get("orders") if isinstance(body, dict) else None
-        if self.database.is_sqlite and isinstance(orders, list) and len(orders) <= _SMALL:
-            made = self.desk.prepare(body, caller)
-        else:
-            made = await self.run(self.desk.prepare, body, caller)
-        await self.commits.durable(made.store)
-        return made.answer
+        is_small = self.database.is_sqlite and isinstance(orders, list) and len(orders) <= _SMALL
+        for _ in range(TRIES):
+            made = self.desk.prepare(body, caller) if is_small else await self.run(self.desk.prepare, body, caller)
+            with suppress(Stale):
+                await self.commits.durable(made.store)
+                return made.answer
+        raise come_again()
 
     def believe(self, authorization: str | None) -> Caller:
         """Who calls, from the Authorization header; NotAuthenticated when nobody we believe, TooManyRequests when

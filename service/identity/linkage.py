@@ -67,11 +67,13 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Linkage:
-    """The grade of the whole match, and the records it may use."""
+    """The grade of the whole match, the records it may use, and the `anchors` it found the person by: those named,
+    those that share an identifier with the question, and where they contradict all that were looked at."""
 
     match: Match
     confirmed: tuple[int, ...] = ()
     probable: tuple[int, ...] = ()
+    anchors: tuple[int, ...] = ()
 
 
 def read_identifiers(query: PatientQuery) -> frozenset[PersonIdentifier]:
@@ -151,7 +153,7 @@ def link(person: Person, own: Sequence[KnownRecord], records: Sequence[KnownReco
     conflict; else confirmed records may be used freely and probable ones are only pointed at.
     """
     if contradicts_itself(person):
-        return Linkage(Match.CONFLICT)
+        return Linkage(Match.CONFLICT, anchors=tuple(sorted(one.id for one in own)))
     known = [record for record in records if record.facts is not None]
     named = {one.id for one in own}
     direct: dict[int, Match] = {}
@@ -173,12 +175,13 @@ def link(person: Person, own: Sequence[KnownRecord], records: Sequence[KnownReco
         if record.id not in direct and anchor is not None and record.local_token is not None:
             grades[record.id] = _grade_same_number(person, record, anchor)
     if Match.CONFLICT in grades.values():
-        return Linkage(Match.CONFLICT)
+        return Linkage(Match.CONFLICT, anchors=tuple(sorted(grades)))
     confirmed = tuple(sorted(one for one, grade in grades.items() if grade is Match.CONFIRMED))
     probable = tuple(sorted(one for one, grade in grades.items() if grade is Match.PROBABLE))
+    found_by = tuple(sorted(direct))
     if confirmed:
-        return Linkage(Match.CONFIRMED, confirmed, probable)
-    return Linkage(Match.PROBABLE if probable else Match.UNKNOWN, (), probable)
+        return Linkage(Match.CONFIRMED, confirmed, probable, found_by)
+    return Linkage(Match.PROBABLE if probable else Match.UNKNOWN, (), probable, found_by)
 
 
 def contradicts_itself(person: Person) -> bool:

@@ -25,6 +25,18 @@ Work = Callable[[Connection], None]
 
 
 _GATHERED = "testonce.journal"
+_ONCE = "testonce.journal.once"
+
+
+def once(conn: Connection, make: Callable[[Connection], T]) -> T:
+    """What `make` gives; within a shared transaction it is asked once for all works."""
+    made: dict[Callable[[Connection], Any], Any] | None = conn.info.get(_ONCE)
+    if made is None:
+        return make(conn)
+    if make not in made:
+        made[make] = make(conn)
+    found: T = made[make]
+    return found
 
 
 def add_rows(conn: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
@@ -40,12 +52,13 @@ def add_rows(conn: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> 
 def _gathering(conn: Connection) -> Iterator[None]:
     gathered: dict[Table, list[dict[str, Any]]] = {}
     conn.info[_GATHERED] = gathered
+    conn.info[_ONCE] = {}
     try:
         yield
         for table, rows in gathered.items():
             conn.execute(insert(table), rows)
     finally:
-        del conn.info[_GATHERED]
+        del conn.info[_GATHERED], conn.info[_ONCE]
 
 
 class _Waiting:

@@ -34,7 +34,6 @@ decision_record = Table(
     metadata,
     Column("record_id", Id, primary_key=True, autoincrement=False),
     Column("decision_id", String(36), primary_key=True),
-    Index(None, "decision_id"),
     sqlite_with_rowid=False,
 )
 """The patient records a decision rested on: those it found the person by, and those whose results it was given."""

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from service.registry.tables.base import Id, metadata
@@ -128,5 +129,11 @@ identity_change = Table(
     Column("actor", String(200), nullable=False),
     Column("records", Text, nullable=False),  # JSON: record ids of all persons that it changed
     Column("done_at", BigInteger),  # NULL: decisions that rested on it are still being evaluated again
+    Index(
+        "ix_identity_change_waiting",
+        "id",
+        sqlite_where=text("done_at IS NULL"),
+        postgresql_where=text("done_at IS NULL"),
+    ),
 )
 """Persons that came apart or together: what decisions must be looked at again. Worked off by `decisions.reach`."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.decisions.desk import new_decision_id
+from service.decisions.rows import new_decision_id
 from service.recognition.ids import decision_range, derived_id
 
 

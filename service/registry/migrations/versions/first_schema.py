@@ -86,7 +86,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("record_id", "decision_id", name=op.f("pk_decision_record")),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_decision_record_decision_id"), "decision_record", ["decision_id"], unique=False)
     op.create_table(
         "dicom_series",
         sa.Column("institution", sa.String(length=64), nullable=False),
@@ -127,6 +126,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_exam_report_id"), "exam", ["report_id"], unique=False)
     op.create_table(
+        "hidden_ref",
+        sa.Column("token", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("ref", sa.String(length=60), nullable=False),
+        sa.PrimaryKeyConstraint("token", name=op.f("pk_hidden_ref")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "identifier",
         sa.Column("token", sa.LargeBinary(length=32), nullable=False),
         sa.Column("record_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -144,6 +151,14 @@ def upgrade() -> None:
         sa.Column("records", sa.Text(), nullable=False),
         sa.Column("done_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_change")),
+    )
+    op.create_index(
+        "ix_identity_change_waiting",
+        "identity_change",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("done_at IS NULL"),
+        postgresql_where=sa.text("done_at IS NULL"),
     )
     op.create_table(
         "identity_link",
@@ -184,6 +199,16 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_identity_ruling_a"), "identity_ruling", ["a"], unique=False)
     op.create_index(op.f("ix_identity_ruling_b"), "identity_ruling", ["b"], unique=False)
+    op.create_table(
+        "key_rotation",
+        sa.Column("part", sa.String(length=40), nullable=False),
+        sa.Column("key_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("after", sa.Text(), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("done", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("part", "key_id", name=op.f("pk_key_rotation")),
+    )
     op.create_table(
         "notice",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -408,10 +433,12 @@ def downgrade() -> None:
         "part",
         "order_event",
         "notice",
+        "key_rotation",
         "identity_ruling",
         "identity_link",
         "identity_change",
         "identifier",
+        "hidden_ref",
         "exam",
         "document",
         "dicom_series",
