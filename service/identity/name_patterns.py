@@ -1,0 +1,77 @@
+"""Words in the name field that are no part of a name, or say that there is no name.
+
+All are asked of tidied text (`characters.tidy`). What is taken off a name can make two people one, so only words that
+nobody is called are listed: relatives (张伟家属) and marks other than counters stay. Where a real name is taken for
+none (无名氏, newborns, damage), that costs a review: such a name proves nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+from service.identity.characters import is_han
+from service.identity.pinyin import COMPOUND_SURNAMES
+
+_WORD = (
+    "(?:复诊|初诊|复查|体检|门诊|急诊|住院|加急|预约|本人|(?<![a-z])vip"
+    "|先生|女士|小姐|老师|同志|主任|护士|医生|教授|师傅)"
+)
+_COUNT = r"(?:\((?P<a>\d{1,2})\)|[#-]?(?<!\d)(?P<b>\d{1,2})(?!\d))"
+_HEAD = re.compile(rf"^(?:\({_WORD}\)|vip(?![a-z]))+(?=.)")
+_TAIL = re.compile(rf"(?<=.)\s*(?:\({_WORD}\)|[-/]?{_WORD}|{_COUNT})$")
+_LATIN_TITLES = frozenset({"mr", "mrs", "ms", "miss", "dr", "prof"})
+
+
+def without_titles(name: str) -> tuple[str, str | None]:
+    """The name without titles and notes (先生, (复诊), -复查, VIP, Mr), and the counter that stood behind it: 张伟2,
+    张伟(2), 张伟#2. A counter may mean a second visit or a second person. Blanks stay in Latin letters only."""
+    name = _HEAD.sub("", "".join(name.split()) if any(map(is_han, name)) else _without_latin_titles(name))
+    counter = None
+    while found := _TAIL.search(name):
+        counter = found["a"] or found["b"] or counter
+        name = name[: found.start()]
+    return name, counter
+
+
+def _without_latin_titles(name: str) -> str:
+    parts = name.replace(",", " ").split()
+    while len(parts) > 1 and parts[0] in _LATIN_TITLES:
+        del parts[0]
+    while len(parts) > 2 and parts[-1] in _LATIN_TITLES:
+        del parts[-1]
+    return " ".join(parts)
+
+
+_NOBODY = re.compile(
+    "无名|无姓名|不详|未知|不明|佚名|匿名|三无|流浪|弃婴|测试|未提供|未登记|未填|待查|路人|某人"
+    "|unknown|unidentified|anonym|noname|^(?:john|jane|baby)doe|^doe(?:john|jane|baby)"
+)
+_NO_NAME = re.compile(
+    rf"(?:{_WORD}|无|没有|空|患者|病人|姓名|[男女]性?|[男女]?婴儿?|新生儿|某|n/a|null|none|nil|undefined|x+|test|testing"
+    r"|demo|dummy|temp|patient|name|male|female|man|woman)+(?:[甲乙丙丁\d#/()-]|男|女)*"
+)
+_NO_NAME_TOKENS = frozenset({"test", "testing", "demo", "dummy", "patient", "unk"})
+
+
+def is_unidentified(name: str) -> bool:
+    """Whether it stands for somebody whose name is not known, or for nobody: 无名氏, 未知男, Jane Doe, 测试."""
+    joined = "".join(name.replace(",", " ").split())
+    return bool(_NOBODY.search(joined) or _NO_NAME.fullmatch(joined)) or not _NO_NAME_TOKENS.isdisjoint(name.split())
+
+
+_ALLOWED = re.compile(r"[\w\s'(),/#+-]*")  # \w: letters, marks and digits of every script
+_MASK = re.compile(r"[某〇]|\d|_")
+_LETTERS = re.compile(r"[a-z]+")
+
+
+def is_damaged(name: str) -> bool:
+    """Whether part of the name (without titles) is lost or masked: 李?, 李*, 李某, 李x, 张3伟, one character only, a
+    surname only, characters of no standard."""
+    if name.isalpha() and len(name) > 1 and not name.isascii() and all(is_han(ch) and ch not in "某〇" for ch in name):
+        return name in COMPOUND_SURNAMES
+    letters = [ch for ch in name if ch.isalpha()]
+    if len(letters) < 2 or not _ALLOWED.fullmatch(name) or _MASK.search(name):
+        return True
+    if not any(is_han(ch) for ch in name):
+        return False
+    return any(len(run) == 1 or set(run) == {"x"} for run in _LETTERS.findall(name))
