@@ -56,7 +56,7 @@ def loader_of(parts: Parts, institution: str) -> Loader:
 
     policy = parts.reference.current_policy()
     require_institution(policy.network.institution_by_id, institution)
-    store = SqlIngestStore(parts.database, parts.keys)
+    store = SqlIngestStore(parts.database, parts.keys, persons=parts.linker)
     return Loader(store, institution, policy.catalogue, policy.network)
 
 

@@ -96,13 +96,19 @@ _FORMS = {
 _CARD = re.compile(r"(?=(?:.*\d){6})[A-Z0-9]{8,64}")
 
 
+def identifier_kind(system: str, type_code: str = "") -> IdentifierKind | None:
+    """The kind of person identifier that system or type (v2-0203) announce; None: neither does."""
+    kind = _SYSTEMS.get(system.strip().removeprefix("urn:oid:")) or _TYPES.get(type_code.upper())
+    if kind is None and "passport" in system.casefold():  # http://hl7.org/fhir/sid/passport-CHN and the like
+        return IdentifierKind.PASSPORT
+    return kind
+
+
 @lru_cache(256)  # one question asks this of the same few identifiers again and again
 def normalise_identifier(system: str, value: str, type_code: str = "") -> PersonIdentifier | None:
     """The person identifier in its normal form, or None when it is none: a local number, a placeholder, or one whose
     check character fails. NFKC, no blanks, upper case; a 15-digit resident number becomes its 18-digit form."""
-    kind = _SYSTEMS.get(system.strip().removeprefix("urn:oid:")) or _TYPES.get(type_code.upper())
-    if kind is None and "passport" in system.casefold():  # http://hl7.org/fhir/sid/passport-CHN and the like
-        kind = IdentifierKind.PASSPORT
+    kind = identifier_kind(system, type_code)
     text = "".join(unicodedata.normalize("NFKC", value).split()).upper()
     if kind is None and type_code.upper() == "NI" and is_resident_number(expand_resident_number(text)):
         kind = IdentifierKind.RESIDENT

@@ -20,6 +20,7 @@ from service.decisions.reports import OfferedReports
 from service.decisions.rests import TRIES, Stale, come_again
 from service.edge.commits import SharedCommits
 from service.edge.errors import TooManyRequests
+from service.identity.store.linker import Linker
 from service.recognition.events import OrderEvents
 from service.recognition.records import Recognitions
 from service.recognition.statistics import Statistics
@@ -70,6 +71,7 @@ class Parts:
     recognitions: Recognitions
     events: OrderEvents
     statistics: Statistics
+    linker: Linker
     pool: ThreadPoolExecutor
     pace: Pace | None = field(default=None)
 

@@ -6,6 +6,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Protocol
+
+from sqlalchemy import Connection
 
 from service.ingest.port import (
     Batch,
@@ -21,6 +24,7 @@ from service.ingest.port import (
 )
 from service.registry import documents as document_rows
 from service.registry import patients as patient_rows
+from service.registry import reference_store
 from service.registry import rejections as rejection_rows
 from service.registry import reports as report_versions
 from service.registry import resources as resource_rows
@@ -40,20 +44,32 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
+class PersonIndex(Protocol):
+    """What must know of every patient that is stored, in the transaction that stores it."""
+
+    def take_up(self, conn: Connection, institution: str, patients: Mapping[int, PatientFacts], now: int) -> None:
+        """Takes up patients by the ids of their records; `now` in microseconds since 1970 UTC."""
+
+
 class SqlIngestStore:
     """An `IngestStore` on a database. Batches of one institution run one after another, on SQLite all batches do."""
 
-    def __init__(self, database: Database, keys: KeyRing, clock: Clock = system_clock) -> None:
+    def __init__(
+        self, database: Database, keys: KeyRing, clock: Clock = system_clock, persons: PersonIndex | None = None
+    ) -> None:
         self._database = database
         self._keys = keys
         self._clock = clock
+        self._persons = persons
 
     @contextmanager
     def batch(self, institution: str) -> Iterator[Batch]:
         """Opens a batch; it is durable when the block has ended, undone when it raises."""
         with self._database.write() as conn:
             self._database.lock(conn, f"institution {institution}")
-            yield SqlBatch(Session(self._database, conn, self._keys, institution, to_us(self._clock())))
+            keys = self._keys.pinned()  # under the lock: whoever rotates the keys waits for what this batch writes
+            reference_store.require_keys(conn, keys.fingerprints)
+            yield SqlBatch(Session(self._database, conn, keys, institution, to_us(self._clock())))
 
 
 class SqlBatch:
@@ -62,6 +78,8 @@ class SqlBatch:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._bodies: OrderedDict[int, bytes] = OrderedDict()
+        self.patients: dict[int, PatientFacts] = {}
+        """Those that this batch stored or changed, by the id of their record."""
 
     def add_document(self, media: str, name: str, body: bytes) -> int:
         """Keeps the bytes; the same bytes of the same institution are kept once. Gives the document's id."""
@@ -113,7 +131,7 @@ class SqlBatch:
 
     def put_patients(self, patients: Iterable[PatientFacts]) -> None:
         """Stores patients; a late older version never replaces a newer one."""
-        patient_rows.put_patients(self._session, patients)
+        self.patients |= patient_rows.put_patients(self._session, patients)
 
     def put_consents(self, consents: Iterable[ConsentFacts]) -> None:
         """Stores consents by ref."""

@@ -13,7 +13,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 EDGES = ("service/api/", "service/cds_hooks/", "service/edge/", "service/bootstrap.py", "service/cli/serve.py")
-STORES = ("service/registry/", "service/audit/", "service/recognition/", "service/decisions/")
+STORES = (
+    "service/registry/", "service/audit/", "service/recognition/", "service/decisions/", "service/identity/store/",
+)  # fmt: skip
 
 ALLOWED = {
     "fastapi": EDGES,
@@ -30,6 +32,9 @@ ALLOWED = {
     "jwt": ("service/security/",),
     "cryptography": ("service/security/", "service/audit/"),
     "zstandard": ("service/security/", "service/registry/"),
+    "opencc": ("service/identity/",),
+    "pypinyin": ("service/identity/",),
+    "borax": ("service/identity/", "fixtures/"),
     "ucumvert": ("service/reference/",),
     "pint": ("service/reference/",),
     "lark": ("service/reference/",),

@@ -1,0 +1,162 @@
+"""Two records held side by side, field by field: equal, compatible, missing or contradicting, and how.
+
+Identifiers are compared for equality only: two valid numbers that differ in one digit are two people, most often
+twins (research: identity_audit 0.4). A note (`pinyin`, `lunar`, `typo`…) explains an outcome and never improves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from service.domain.person import PersonIdentifier
+from service.identity.birth_dates import explain_difference
+from service.identity.names import Name, NameKind, Resemblance, resemble
+from service.identity.profile import Profile
+
+
+class Outcome(StrEnum):
+    """What comparing one field of two statements shows."""
+
+    EQUAL = "equal"
+    COMPATIBLE = "compatible"  # not equal, and both can be true of one person
+    MISSING = "missing"  # one does not say it
+    CONTRADICTING = "contradicting"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The outcome of one field; `note` says how it comes about."""
+
+    outcome: Outcome
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.outcome}:{self.note}" if self.note else self.outcome.value
+
+
+_EQUAL, _MISSING, _COMPATIBLE = Compared(Outcome.EQUAL), Compared(Outcome.MISSING), Compared(Outcome.COMPATIBLE)
+_CONTRADICTING = Compared(Outcome.CONTRADICTING)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What two records show of each other."""
+
+    name: Compared
+    birth_date: Compared
+    sex: Compared
+    number: Compared
+    card: Compared
+    phone: Compared
+    local: Compared
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether any field says that these are two people."""
+        return any(one.outcome is Outcome.CONTRADICTING for one in (self.number, self.sex, self.birth_date, self.name))
+
+    def fields(self) -> dict[str, str]:
+        """Field -> outcome, without any value: what is stored of it and printed."""
+        return {name: str(getattr(self, name)) for name in self.__slots__}
+
+
+def compare(a: Profile, b: Profile, crowded: frozenset[str] = frozenset()) -> Evidence:
+    """The evidence of two records. `crowded` are phones and cards that too many people share to tell anything."""
+    return Evidence(
+        compare_names(a.names, b.names),
+        compare_birth_dates(a, b),
+        compare_sexes(a.sex, b.sex),
+        compare_numbers(a, b),
+        _shared(a.cards, b.cards, frozenset(one for one in a.cards if f"{one.kind}:{one.value}" in crowded)),
+        _shared(a.phones, b.phones, crowded),
+        _EQUAL if a.institution == b.institution and a.local_id == b.local_id else _MISSING,
+    )
+
+
+def compare_names(ours: Iterable[Name], theirs: Iterable[Name]) -> Compared:
+    """Equal when any spelling equals any of the other's; compatible when one in Latin letters sounds like the other
+    (`pinyin`); different characters of one sound (`homophone`) contradict, as any other difference does: only a person
+    can tell a slip of the keyboard from a sister."""
+    pairs = [(a, b) for a in ours for b in theirs]
+    if not pairs:
+        return _MISSING
+    if any(a.form == b.form and a.kind is b.kind and a.mark == b.mark for a, b in pairs):
+        return _EQUAL
+    notes = {found: (a, b) for a, b in pairs if (found := resemble(a, b)) is not None}
+    if Resemblance.PINYIN in notes:
+        a, b = notes[Resemblance.PINYIN]
+        if a.is_han != b.is_han and {a.kind, b.kind} == {NameKind.PERSON}:
+            return Compared(Outcome.COMPATIBLE, "pinyin")
+        return Compared(Outcome.CONTRADICTING, "homophone")
+    note = next((one.value for one in Resemblance if one in notes), "")
+    return Compared(Outcome.CONTRADICTING, note)
+
+
+def compare_birth_dates(a: Profile, b: Profile) -> Compared:
+    """Full dates are equal or contradict, with the usual slip that would explain it; a shorter date is compatible with
+    what it begins."""
+    if a.birth_date and b.birth_date:
+        if a.birth_date == b.birth_date:
+            return _EQUAL
+        note = explain_difference(a.birth_date, b.birth_date)
+        return Compared(Outcome.CONTRADICTING, note.value if note else "")
+    ours, theirs = a.birth_date or a.partial_date, b.birth_date or b.partial_date
+    if not ours or not theirs:
+        return _MISSING
+    return _COMPATIBLE if ours.startswith(theirs) or theirs.startswith(ours) else _CONTRADICTING
+
+
+def compare_sexes(ours: str | None, theirs: str | None) -> Compared:
+    """Only male and female say something; `other` and `unknown` say nothing."""
+    known = ("male", "female")
+    if ours not in known or theirs not in known:
+        return _MISSING
+    return _EQUAL if ours == theirs else _CONTRADICTING
+
+
+def compare_numbers(a: Profile, b: Profile) -> Compared:
+    """The numbers that name one person by law, each kind by itself. A number that fails its check is none; where it
+    is one slip away from the other's valid one the note says `typo`."""
+    ours, theirs = _by_kind(a.numbers), _by_kind(b.numbers)
+    common = ours.keys() & theirs.keys()
+    if any(ours[kind] & theirs[kind] for kind in common):
+        return _EQUAL
+    if common:
+        return _CONTRADICTING
+    valid = [one.value for one in (*a.numbers, *b.numbers)]
+    if any(_is_slip(one, other) for one in (*a.broken, *b.broken) for other in valid):
+        return Compared(Outcome.MISSING, "typo")
+    return _MISSING
+
+
+def _by_kind(numbers: Iterable[PersonIdentifier]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for one in numbers:
+        found.setdefault(one.kind, set()).add(one.value)
+    return found
+
+
+def _is_slip(broken: str, valid: str) -> bool:
+    """Whether one digit was mistyped, dropped, doubled or swapped with its neighbour."""
+    if len(broken) == len(valid):
+        wrong = [n for n, (x, y) in enumerate(zip(broken, valid, strict=True)) if x != y]
+        return len(wrong) <= 1 or (
+            len(wrong) == 2
+            and wrong[1] == wrong[0] + 1
+            and broken[wrong[0]] == valid[wrong[1]]
+            and broken[wrong[1]] == valid[wrong[0]]
+        )
+    long, short = (broken, valid) if len(broken) > len(valid) else (valid, broken)
+    return len(long) == len(short) + 1 and any(long[:n] + long[n + 1 :] == short for n in range(len(long)))
+
+
+def _shared(ours: frozenset[object], theirs: frozenset[object], crowded: frozenset[object]) -> Compared:
+    """Cards and phones change and are shared: another one says nothing, the same one supports."""
+    if not ours or not theirs:
+        return _MISSING
+    common = ours & theirs
+    if not common:
+        return _COMPATIBLE
+    return _EQUAL if common - crowded else Compared(Outcome.MISSING, "crowded")
