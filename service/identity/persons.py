@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 MOST_RECORDS = 60
 """More records than anyone has: beyond, something that many share was taken for one person's."""
@@ -65,27 +66,22 @@ def _to_hold(
     inner = {one for one in edges if one[0] in group} - joined
     if len(group) > MOST_RECORDS:
         return inner
+    own = {one for one in joined if one[0] in group}
     wrong = [
         (a, b)
-        for a, b in ((a, b) for a in group for b in group if a < b)
-        if (a, b) in apart
-        or ((a, b) not in joined and contradicts(a, b) and not _is_waived(a, b, group, joined, contradicts))
+        for a, b in combinations(sorted(group), 2)
+        if (a, b) in apart or ((a, b) not in own and contradicts(a, b) and not _is_waived(a, b, own, contradicts))
     ]
     if not wrong or not inner:
         return set()
-    near = neighbours(group, inner | (joined & {one for one in joined if one[0] in group}))
+    near = neighbours(group, inner | own)
     torn = {one for a, b in wrong for one in near[a] & near[b]}
     return {one for one in inner if one[0] in torn or one[1] in torn} or inner
 
 
-def _is_waived(a: int, b: int, group: set[int], joined: set[Pair], contradicts: Callable[[int, int], bool]) -> bool:
+def _is_waived(a: int, b: int, joined: set[Pair], contradicts: Callable[[int, int], bool]) -> bool:
     """Whether people already ruled on just this contradiction: a looks like one of a joined pair, b like the other."""
-    return any(
-        (_like(a, x, contradicts) and _like(b, y, contradicts))
-        or (_like(a, y, contradicts) and _like(b, x, contradicts))
-        for x, y in joined
-        if x in group
-    )
+    return any(_like(a, x, contradicts) and _like(b, y, contradicts) for one in joined for x, y in (one, one[::-1]))
 
 
 def _like(a: int, b: int, contradicts: Callable[[int, int], bool]) -> bool:

@@ -61,7 +61,7 @@ class Linker:
         return SqlIndex(conn, self._keys, now, take_ids)
 
     def _reach_back(self, conn: Connection, result: Rewritten, cause: Cause, actor: str, now: int) -> None:
-        """Where persons came apart, or people ruled: what decisions rested on that is found now, in this transaction."""
+        """Where persons came apart, or people ruled: finds the decisions that rested on it, in this transaction."""
         if not result.parted and cause in (Cause.RECORDS, Cause.RULES):
             return
         reach.hold_persons(conn)

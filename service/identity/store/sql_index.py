@@ -29,11 +29,11 @@ _LINKS = [
     ByKeys(lambda among: select(identity_link).where(among(identity_link.c.a), identity_link.c.to_at.is_(None))),
     ByKeys(lambda among: select(identity_link).where(among(identity_link.c.b), identity_link.c.to_at.is_(None))),
 ]
-_IN_FORCE = identity_ruling.c.state == "in-force"
+_RULED = identity_ruling.c
 _RULINGS = ByKeys(
-    lambda among: select(
-        identity_ruling.c.id, identity_ruling.c.a, identity_ruling.c.b, identity_ruling.c.ruling
-    ).where(or_(among(identity_ruling.c.a), among(identity_ruling.c.b)), _IN_FORCE)
+    lambda among: select(_RULED.id, _RULED.a, _RULED.b, _RULED.ruling).where(
+        or_(among(_RULED.a), among(_RULED.b)), _RULED.state == "in-force"
+    )
 )
 _PERSONS = ByKeys(lambda among: select(person_member.c.person_id).where(among(person_member.c.record_id)).distinct())
 _MEMBERS = ByKeys(
