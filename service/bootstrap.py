@@ -15,6 +15,7 @@ from service.decisions.reports import OfferedReports
 from service.domain.errors import Unavailable
 from service.edge.commits import SharedCommits
 from service.edge.parts import Pace, Parts
+from service.identity.store.linker import Linker
 from service.recognition.events import OrderEvents
 from service.recognition.records import Recognitions
 from service.recognition.statistics import Statistics
@@ -46,7 +47,7 @@ def check_keys(database: Database, keys: KeyRing) -> None:
             known = current_version(conn, KEYS)
     except Unavailable:
         return
-    if known not in (None, keys.fingerprint):
+    if known is not None and known not in keys.fingerprints:
         database.close()
         raise Unavailable(WRONG_KEYS, retry_after=60)
 
@@ -75,6 +76,7 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = lambda: datet
         ),
         events=OrderEvents(database, journal, audit, clock),
         statistics=Statistics(database, journal, audit, lambda: reference.current_policy().network.zone, clock),
+        linker=Linker(database, keys),
         pool=ThreadPoolExecutor(settings.threads, thread_name_prefix="work"),
         pace=Pace(settings.rate_limit) if settings.rate_limit else None,
     )

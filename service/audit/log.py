@@ -71,7 +71,7 @@ def entry_hash(previous: bytes, row: dict[str, Any]) -> bytes:
 
 def head_mac(keys: KeyRing, seq: int, last: bytes) -> bytes:
     """Authenticates the end of the log."""
-    return keys.token("audit-head", f"{seq}:{last.hex()}")
+    return keys.audit_mac(f"{seq}:{last.hex()}")
 
 
 class AuditLog:

@@ -60,7 +60,7 @@ def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
             if not opened.is_current():
                 raise Unavailable("the schema is missing or old; run: testonce init")
             with opened.write() as conn:
-                reference_store.bind_keys(conn, load_keys(current).fingerprint)
+                reference_store.bind_keys(conn, load_keys(current).fingerprints)
             return f"{opened.url.get_backend_name()}, reachable, writable, schema up to date"
         finally:
             opened.close()

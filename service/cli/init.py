@@ -41,7 +41,7 @@ def init() -> None:
         place = database.url.render_as_string(hide_password=True)
         typer.echo(f"database   {'kept    ' if was_current else 'ready   '} {place}")
         with database.write() as conn:
-            reference_store.bind_keys(conn, load_keys(settings).fingerprint)
+            reference_store.bind_keys(conn, load_keys(settings).fingerprints)
             if reference_store.current_version(conn, "catalogue") is None:
                 text = msgspec.json.encode(dict(package_files())).decode()
                 reference_store.save(conn, "catalogue", package_catalogue().version, text)

@@ -70,11 +70,14 @@ class EvidenceReader:
         return link(person, own, records)
 
     def _tokens(self, identifiers: Collection[PersonIdentifier]) -> list[bytes]:
-        return [self._keys.token(f"identifier:{one.kind.value}", one.value) for one in identifiers]
+        tokens = self._keys.tokens
+        return [token for one in identifiers for token in tokens(f"identifier:{one.kind.value}", one.value)]
 
     def _local_tokens(self, query: PatientQuery, requester: str) -> list[bytes]:
         return [
-            self._keys.token("local", f"{requester}|{system}|{value.strip()}") for system, value, _ in query.identifiers
+            token
+            for system, value, _ in query.identifiers
+            for token in self._keys.tokens("local", f"{requester}|{system}|{value.strip()}")
         ]
 
     def _results(

@@ -13,7 +13,7 @@ from service.registry.tables import document, report
 from service.security.keys import KeyRing
 
 _FIND = select(document.c.id).where(
-    document.c.institution == bindparam("institution"), document.c.digest == bindparam("digest")
+    document.c.institution == bindparam("institution"), document.c.digest.in_(bindparam("digests", expanding=True))
 )
 _READ = select(document.c.body).where(document.c.id == bindparam("id"))
 _SOURCE = select(report.c.document_id, report.c.start, report.c.length).where(report.c.id == bindparam("id"))
@@ -29,15 +29,15 @@ _COUNT = select(func.count()).select_from(document).where(*_NOT_DICOM)
 
 def add_document(session: Session, media: str, name: str, body: bytes) -> int:
     """Keeps the bytes unless this institution sent the same before; the document's id."""
-    digest = session.token("document", hashlib.sha256(body).hexdigest())
-    known = session.conn.execute(_FIND, {"institution": session.institution, "digest": digest}).scalar()
+    digests = session.tokens("document", hashlib.sha256(body).hexdigest())
+    known = session.conn.execute(_FIND, {"institution": session.institution, "digests": digests}).scalar()
     if known is not None:
         return int(known)
     (new,) = session.take_ids("document", 1)
     row = {
         "id": new,
         "institution": session.institution,
-        "digest": digest,
+        "digest": digests[0],
         "media": media[:40],
         "received_at": session.now,
         "size": len(body),

@@ -19,7 +19,7 @@ from service.registry import canonical
 from service.registry.bulk import chunked
 from service.registry.columns import from_us_or_none
 from service.registry.ledger import CURRENT
-from service.registry.patients import open_facts
+from service.registry.patients import LOCAL_ID, open_facts
 from service.registry.prepared import MOST_KEYS, AnyRow, AnySelect, Keys, Prepared
 from service.registry.report_rows import when_of
 from service.registry.tables import consent, exam, identifier, patient_record, report, result
@@ -50,13 +50,36 @@ class ConsentRow:
 
 
 def find_records(conn: Connection, keys: KeyRing, tokens: Collection[bytes]) -> list[RecordRow]:
-    """The records that carry any of these identifier tokens, and those of the same hospital patient number."""
-    found: dict[int, RecordRow] = {}
-    for chunk in chunked(sorted(set(tokens)), MOST_KEYS):
-        for record_id, institution, local, facts in _RECORDS.rows(conn, [chunk]):
-            opened = None if facts is None else open_facts(keys, record_id, facts)
-            found[record_id] = RecordRow(record_id, institution, None if local is None else bytes(local), opened)
-    return [found[record_id] for record_id in sorted(found)]
+    """The records that carry any of these identifier tokens (`keys.tokens` of each value, for a rotation may go on),
+    and those of the same hospital patient number."""
+    rows = _rows(_RECORDS, conn, tokens)
+    if keys.rotating:
+        rows |= _rows_of_numbers(conn, keys, rows.values())
+    return [_record(keys, rows[record_id]) for record_id in sorted(rows)]
+
+
+def _rows(statement: Prepared, conn: Connection, tokens: Collection[bytes]) -> dict[int, AnyRow]:
+    chunks = chunked(sorted(set(tokens)), MOST_KEYS)
+    return {row[0]: row for chunk in chunks for row in statement.rows(conn, [chunk])}
+
+
+def _rows_of_numbers(conn: Connection, keys: KeyRing, known: Collection[AnyRow]) -> dict[int, AnyRow]:
+    """The records of the same hospital patient numbers, whichever key their rows stand under: while the keys are
+    rotated the statement, which compares rows with one another, does not see them."""
+    numbers = {
+        (institution, token)
+        for _, institution, local, _ in known
+        if local is not None
+        for token in keys.variants(LOCAL_ID, bytes(local))
+    }
+    found = _rows(_NUMBERED, conn, {token for _, token in numbers})
+    return {record_id: row for record_id, row in found.items() if (row[1], bytes(row[2])) in numbers}
+
+
+def _record(keys: KeyRing, row: AnyRow) -> RecordRow:
+    record_id, institution, local, facts = row
+    number = None if local is None else keys.renewed(LOCAL_ID, bytes(local))
+    return RecordRow(record_id, institution, number, None if facts is None else open_facts(keys, record_id, facts))
 
 
 def results_of(
@@ -140,6 +163,13 @@ def _records(tokens: Keys) -> AnySelect:
     return select(wanted.c.id, wanted.c.institution, wanted.c.local_token, wanted.c.facts).where(wanted.c.id.in_(ids))
 
 
+def _numbered(tokens: Keys) -> AnySelect:
+    wanted = patient_record
+    return select(wanted.c.id, wanted.c.institution, wanted.c.local_token, wanted.c.facts).where(
+        wanted.c.local_token.in_(tokens)
+    )
+
+
 def _results(records: Keys, items: Keys, since: BindParameter[int]) -> AnySelect:
     found = result.c
     return (
@@ -176,6 +206,7 @@ def _consents(records: Keys) -> AnySelect:
 
 
 _RECORDS = Prepared(_records)
+_NUMBERED = Prepared(_numbered)
 _RESULTS = Prepared(_results, singles=1)
 _EXAMS = Prepared(_exams, singles=1)
 _CONSENTS = Prepared(_consents)

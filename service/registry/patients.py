@@ -20,6 +20,9 @@ from service.security.keys import KeyRing
 LOCAL = "local"
 """The kind of an identifier as one institution writes it, whatever it is."""
 
+LOCAL_ID = "local-id"
+"""The field of the tokens of hospitals' own patient numbers."""
+
 _FACTS = msgspec.json.Decoder(PatientFacts)
 _OWN_RECORDS = select(
     patient_record.c.id,
@@ -41,9 +44,14 @@ class _Record:
     rank: int = 0
 
 
+def identifier_field(kind: str) -> str:
+    """The field that tokens of identifiers of this kind are made for."""
+    return LOCAL if kind == LOCAL else f"identifier:{kind}"
+
+
 def person_token(keys: KeyRing, kind: str, value: str) -> bytes:
     """The token of a person identifier in its normal form: the same at every institution."""
-    return keys.token(f"identifier:{kind}", value)
+    return keys.token(identifier_field(kind), value)
 
 
 def local_token(keys: KeyRing, institution: str, system: str, value: str) -> bytes:
@@ -58,28 +66,35 @@ def open_facts(keys: KeyRing, record_id: int, sealed: bytes) -> PatientFacts:
 
 def record_ids(session: Session, patient_keys: Collection[str]) -> dict[str, int]:
     """The record of each key; one that is not known yet is made, to be filled when its patient arrives."""
-    tokens = {key: session.token("record", key) for key in patient_keys}
-    return {key: one.id for key, one in _records(session, tokens).items()}
+    return {key: one.id for key, one in _records(session, patient_keys).items()}
 
 
-def _records(session: Session, tokens: dict[str, bytes]) -> dict[str, _Record]:
+def _records(session: Session, patient_keys: Iterable[str]) -> dict[str, _Record]:
     """The records by key, made where they are absent."""
-    rows = _KNOWN.rows(session.conn, tokens.values(), institution=session.institution)
-    by_token = {bytes(row.key_token): _Record(row.id, row.digest, row.version_at, row.rank) for row in rows}
-    absent = [token for token in tokens.values() if token not in by_token]
-    new = [
-        {"id": new_id, "institution": session.institution, "key_token": token, "rank": 0}
-        for token, new_id in zip(absent, session.take_ids("patient_record", len(absent)), strict=True)
+    tokens = {key: session.tokens("record", key) for key in patient_keys}
+    by_token = {token: key for key, several in tokens.items() for token in several}
+    rows = _KNOWN.rows(session.conn, by_token, institution=session.institution)
+    records = {
+        by_token[bytes(row.key_token)]: _Record(
+            row.id, session.keys.renewed("patient", row.digest), row.version_at, row.rank
+        )
+        for row in rows
+    }
+    absent = [key for key in tokens if key not in records]
+    ids = session.take_ids("patient_record", len(absent))
+    new: list[dict[str, object]] = [
+        {"id": new_id, "institution": session.institution, "key_token": tokens[key][0], "rank": 0}
+        for key, new_id in zip(absent, ids, strict=True)
     ]
     put(session.conn, patient_record, new)
-    by_token |= {token: _Record(new_id["id"]) for token, new_id in zip(absent, new, strict=True)}  # type: ignore[arg-type]
-    return {key: by_token[token] for key, token in tokens.items()}
+    return records | {key: _Record(new_id) for key, new_id in zip(absent, ids, strict=True)}
 
 
-def put_patients(session: Session, patients: Iterable[PatientFacts]) -> None:
-    """Stores patients with their identifiers; a late older version never replaces a newer one."""
+def put_patients(session: Session, patients: Iterable[PatientFacts]) -> dict[int, PatientFacts]:
+    """Stores patients with their identifiers; a late older version never replaces a newer one. Gives what is new or
+    changed, by the id of its record."""
     listed = list(patients)
-    records = _records(session, {one.key: session.token("record", one.key) for one in listed})
+    records = _records(session, [one.key for one in listed])
     changed: dict[int, tuple[bytes, PatientFacts]] = {}
     for one in listed:
         record = records[one.key]
@@ -96,6 +111,7 @@ def put_patients(session: Session, patients: Iterable[PatientFacts]) -> None:
     _FORGET_IDENTIFIERS.execute(session.conn, changed)
     found = [row for record_id, (_, one) in changed.items() for row in _identifiers(session, record_id, one)]
     put(session.conn, identifier, found)
+    return {record_id: one for record_id, (_, one) in changed.items()}
 
 
 def _row(session: Session, record: _Record, plain: bytes, one: PatientFacts) -> dict[str, object]:
@@ -103,7 +119,7 @@ def _row(session: Session, record: _Record, plain: bytes, one: PatientFacts) -> 
         "id": record.id,
         "institution": session.institution,
         "key_token": session.token("record", one.key),
-        "local_token": session.token("local-id", one.local_id),
+        "local_token": session.token(LOCAL_ID, one.local_id),
         "digest": record.digest,
         "version_at": record.version_at,
         "rank": record.rank,
@@ -127,6 +143,7 @@ def put_consents(session: Session, consents: Iterable[ConsentFacts]) -> None:
     """Stores consents by ref."""
     listed = list(consents)
     records = record_ids(session, {one.patient_key for one in listed})
+    session.hide_all(one.ref for one in listed)
     rows = [
         {
             "institution": session.institution,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import zstandard
 from sqlalchemy import Connection, Row, bindparam, insert, select
@@ -39,13 +40,18 @@ KEYS = "keys"
 """The kind under which the fingerprint of the installation's keys is kept."""
 
 
-def bind_keys(conn: Connection, fingerprint: str) -> None:
-    """Notes whose keys seal this database; InvalidInput where it was other ones: what they sealed would not open, and
-    nobody would be found by their tokens."""
+def bind_keys(conn: Connection, fingerprints: Sequence[str]) -> None:
+    """Notes whose keys seal this database, where that is not known yet; raises as `require_keys`."""
+    if current_version(conn, KEYS) is None:
+        save(conn, KEYS, fingerprints[0], "")
+    require_keys(conn, fingerprints)
+
+
+def require_keys(conn: Connection, fingerprints: Sequence[str]) -> None:
+    """InvalidInput where this database is filled under keys that are none of these: what they sealed would not open,
+    and nobody would be found by their tokens."""
     known = current_version(conn, KEYS)
-    if known is None:
-        save(conn, KEYS, fingerprint, "")
-    elif known != fingerprint:
+    if known is not None and known not in fingerprints:
         raise InvalidInput(WRONG_KEYS)
 
 

@@ -45,6 +45,7 @@ def index_reports(session: Session, reports: Iterable[IndexedReport], retired_ro
     """As `ingest.port.Batch.index_reports`."""
     listed = list(reports)
     records = patients.record_ids(session, {one.patient_key for one in listed})
+    session.hide_all([*retired_roots, *(ref for one in listed for ref in (one.root, one.content.head.ref))])
     made: defaultdict[str, set[str]] = defaultdict(set)
     for root in retired_roots:
         made[session.hide(root)] = set()
@@ -81,13 +82,14 @@ def _arriving(session: Session, one: IndexedReport, record_id: int) -> Version:
 
 def _read_ledger(session: Session, numbers: Collection[str], roots: Collection[str]) -> Ledger:
     ledger = Ledger()
+    renewed = session.keys.renewed
     made = {row.number for row in _MADE_BY.rows(session.conn, roots, institution=session.institution)}
     for row in _VERSIONS.rows(session.conn, sorted(made.union(numbers)), institution=session.institution):
         ledger.load(
             Version(
                 row.number,
                 row.root,
-                bytes(row.digest),
+                bytes(renewed("report", row.digest)),
                 row.version_at,
                 row.rank,
                 row.record_id,

@@ -27,6 +27,7 @@ _UPDATED = ("sha256", "version_at", "rank", "document_id", "start", "length")
 
 def find_resources(session: Session, refs: Collection[str]) -> dict[str, StoredResource]:
     """The newest stored version of each ref that is known, under the ref that was asked."""
+    session.hide_all(refs)
     asked = {session.hide(ref): ref for ref in refs}
     rows = _RESOURCES.rows(session.conn, asked, institution=session.institution)
     return {asked[row.ref]: _resource(session, row, asked[row.ref]) for row in rows}
@@ -34,11 +35,14 @@ def find_resources(session: Session, refs: Collection[str]) -> dict[str, StoredR
 
 def put_resources(session: Session, resources: Iterable[StoredResource]) -> None:
     """Stores or replaces the newest version of each."""
-    put(session.conn, resource, [_row(session, one) for one in resources], _UPDATED)
+    listed = list(resources)
+    session.hide_all(one.ref for one in listed)
+    put(session.conn, resource, [_row(session, one) for one in listed], _UPDATED)
 
 
 def find_roots(session: Session, targets: Collection[str]) -> dict[str, set[str]]:
     """For each target that is known, what is made from it (one step)."""
+    session.hide_all(targets)
     asked = {session.hide(target): target for target in targets}
     found: defaultdict[str, set[str]] = defaultdict(set)
     for row in _ROOTS.rows(session.conn, asked, institution=session.institution):
@@ -49,6 +53,7 @@ def find_roots(session: Session, targets: Collection[str]) -> dict[str, set[str]
 def put_parts(session: Session, parts: Mapping[str, Collection[str]]) -> None:
     """Replaces what each root is made from."""
     hide = session.hide
+    session.hide_all([*parts, *(target for targets in parts.values() for target in targets)])
     wanted = {(hide(target), hide(root)) for root, targets in parts.items() for target in targets}
     roots = [hide(root) for root in parts]
     known = {(row.target, row.root) for row in _TARGETS.rows(session.conn, roots, institution=session.institution)}

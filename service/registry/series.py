@@ -46,9 +46,10 @@ def add_instances(session: Session, series: Iterable[SeriesFacts]) -> None:
         key = (fit(one.study_uid, _UID), fit(one.series_uid, _UID), session.digest("series", plain))
         counted[key] = (counted.get(key, (0, b""))[0] + one.instances, plain)
     rows = _SERIES.rows(session.conn, {key[0] for key in counted}, institution=session.institution)
-    known = {(row.study_uid, row.series_uid, bytes(row.digest)) for row in rows}
+    renewed = session.keys.renewed
+    known = {(row.study_uid, row.series_uid, renewed("series", bytes(row.digest))): bytes(row.digest) for row in rows}
     more = [
-        {"own": session.institution, "study": key[0], "series": key[1], "facts_digest": key[2], "more": n}
+        {"own": session.institution, "study": key[0], "series": key[1], "facts_digest": known[key], "more": n}
         for key, (n, _) in counted.items()
         if key in known
     ]
@@ -63,7 +64,7 @@ def find_series(session: Session, study_uids: Collection[str]) -> dict[str, list
     asked = {fit(uid, _UID): uid for uid in study_uids}
     found: dict[str, list[tuple[str, bytes, int]]] = {}
     for row in _SERIES.rows(session.conn, asked, institution=session.institution):
-        plain = session.keys.open(row.facts, _bound_to(session, row.series_uid, row.digest))
+        plain = session.keys.open(row.facts, facts_bound_to(session.institution, row.series_uid, row.digest))
         found.setdefault(asked[row.study_uid], []).append((row.series_uid, plain, row.instances))
     return {
         study: [
@@ -85,8 +86,9 @@ def count_studies(session: Session) -> int:
     return session.conn.execute(_STUDIES, {"institution": session.institution}).scalar_one()
 
 
-def _bound_to(session: Session, series_uid: str, digest: bytes) -> str:
-    return f"dicom_series|facts|{session.institution}|{series_uid}|{bytes(digest).hex()}"
+def facts_bound_to(institution: str, series_uid: str, digest: bytes) -> str:
+    """The place that the facts of a series are sealed for."""
+    return f"dicom_series|facts|{institution}|{series_uid}|{bytes(digest).hex()}"
 
 
 def _row(session: Session, key: tuple[str, str, bytes], instances: int, plain: bytes) -> dict[str, object]:
@@ -97,5 +99,5 @@ def _row(session: Session, key: tuple[str, str, bytes], instances: int, plain: b
         "series_uid": series_uid,
         "digest": digest,
         "instances": instances,
-        "facts": session.keys.seal(plain, _bound_to(session, series_uid, digest)),
+        "facts": session.keys.seal(plain, facts_bound_to(session.institution, series_uid, digest)),
     }

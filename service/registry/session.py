@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from service.registry.bulk import ByKeys, add
 from service.registry.columns import KEY_LENGTH, storable
 from service.registry.database import Database
+from service.registry.tables import hidden_ref
+from service.security.chance import random_bytes
 from service.security.keys import KeyRing
 
 # What may stand in the clear: a plain `Type/id` that is no patient's. A conditional or logical reference carries an
 # identifier, and the id of a Patient is one.
 _OPEN_REF = re.compile(rf"(?!Patient/)[A-Za-z]+/[^\s?|#/]{{1,{KEY_LENGTH - 40}}}")
-_HIDDEN_REF = re.compile(r"(?:Patient|ref)/~[0-9a-f]{64}")
+_HIDDEN_REF = re.compile(r"(?:Patient|ref)/~[0-9a-f]{40}")
+_KNOWN = ByKeys(lambda among: select(hidden_ref.c.token, hidden_ref.c.ref).where(among(hidden_ref.c.token)))
 
 
 @dataclass(slots=True)
 class Session:
-    """One batch of one institution. `now` in microseconds since 1970 UTC."""
+    """One batch of one institution; `keys` do not change while it lasts. `now` in microseconds since 1970 UTC."""
 
     database: Database
     conn: Connection
@@ -40,6 +45,10 @@ class Session:
         """The blind index of a value within this institution."""
         return self.keys.token(kind, f"{self.institution}|{value}")
 
+    def tokens(self, kind: str, value: str) -> tuple[bytes, ...]:
+        """`token` under every key in use, the current one first."""
+        return self.keys.tokens(kind, f"{self.institution}|{value}")
+
     def digest(self, kind: str, *chunks: bytes) -> bytes:
         """The keyed hash of a content."""
         plain = hashlib.sha256()
@@ -48,18 +57,41 @@ class Session:
         return self.token(kind, plain.hexdigest())
 
     def hide(self, ref: str) -> str:
-        """The ref as it stands in a column: one that tells of a patient, or is too long for a key, as its token."""
+        """The ref as it stands in columns: one that tells of a patient, or is too long for a key, under a name that was
+        drawn for it by chance. So nothing in those columns hangs on a key."""
         found = self._hidden.get(ref)
         if found is None:
-            if is_hidden(ref) or (_OPEN_REF.fullmatch(ref) and ref.isprintable() and len(ref) <= KEY_LENGTH):
-                found = ref
-            else:
-                kind = "Patient" if ref.startswith("Patient") else "ref"
-                found = f"{kind}/~{self.token('ref', storable(ref)).hex()}"
-            self._hidden[ref] = found
+            self.hide_all([ref])
+            found = self._hidden[ref]
         return found
+
+    def hide_all(self, refs: Iterable[str]) -> None:
+        """Prepares `hide` for all these at once."""
+        unknown = [ref for ref in dict.fromkeys(refs) if ref not in self._hidden]
+        secret = [ref for ref in unknown if not (is_hidden(ref) or _is_open(ref))]
+        self._hidden |= dict(zip(unknown, unknown, strict=True))
+        if secret:
+            names = self._names({storable(ref) for ref in secret})
+            self._hidden |= {ref: names[storable(ref)] for ref in secret}
+
+    def _names(self, refs: Iterable[str]) -> dict[str, str]:
+        tokens = {ref: self.tokens("ref", ref) for ref in refs}
+        by_token = {token: ref for ref, several in tokens.items() for token in several}
+        names = {by_token[bytes(row.token)]: str(row.ref) for row in _KNOWN.rows(self.conn, by_token)}
+        new = {ref: _draw_name(ref) for ref in tokens if ref not in names}
+        rows = [{"token": tokens[ref][0], "institution": self.institution, "ref": name} for ref, name in new.items()]
+        add(self.conn, hidden_ref, rows)
+        return names | new
+
+
+def _is_open(ref: str) -> bool:
+    return _OPEN_REF.fullmatch(ref) is not None and ref.isprintable() and len(ref) <= KEY_LENGTH
+
+
+def _draw_name(ref: str) -> str:
+    return f"{'Patient' if ref.startswith('Patient') else 'ref'}/~{random_bytes(20).hex()}"
 
 
 def is_hidden(ref: str) -> bool:
-    """Whether `ref` came out of `Session.hide` as a token."""
+    """Whether `ref` is a name that `Session.hide` gave."""
     return _HIDDEN_REF.fullmatch(ref) is not None

@@ -25,7 +25,17 @@ from service.registry.tables.patients import (
     trait,
 )
 from service.registry.tables.reports import exam, report, result
-from service.registry.tables.source import counter, dicom_series, document, part, reference_file, rejected, resource
+from service.registry.tables.rotation import key_rotation
+from service.registry.tables.source import (
+    counter,
+    dicom_series,
+    document,
+    hidden_ref,
+    part,
+    reference_file,
+    rejected,
+    resource,
+)
 
 __all__ = [
     "Id",
@@ -38,10 +48,12 @@ __all__ = [
     "dicom_series",
     "document",
     "exam",
+    "hidden_ref",
     "identifier",
     "identity_change",
     "identity_link",
     "identity_ruling",
+    "key_rotation",
     "metadata",
     "notice",
     "order_event",

@@ -67,6 +67,16 @@ resource = Table(
 )
 """The newest version of each source resource, and where its bytes are."""
 
+hidden_ref = Table(
+    "hidden_ref",
+    metadata,
+    Column("token", LargeBinary(32), primary_key=True),
+    Column("institution", String(64), nullable=False),
+    Column("ref", String(60), nullable=False),  # by chance, so that it outlives the keys
+    sqlite_with_rowid=False,
+)
+"""What a ref that tells of a patient is called in other columns."""
+
 part = Table(
     "part",
     metadata,
