@@ -24,9 +24,14 @@ def tidy(text: str) -> str:
     return text
 
 
+def compact(text: str) -> str:
+    """Tidied text without its blanks."""
+    return unicodedata.normalize("NFKC", "".join(text.split()))  # a mark may have met its letter
+
+
 def _tidy_once(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).casefold()
-    if not text.isalnum():
+    if not text.isalnum() or "\u119e" in text:
         text = "".join(ch for ch in text if not _is_invisible(ch))
         text = _DOTS.sub(" ", text.translate(_SAME)).strip()
     return unicodedata.normalize("NFKC", text.translate(_simplified()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from service.identity.characters import is_han
+from service.identity.characters import compact, is_han
 from service.identity.pinyin import COMPOUND_SURNAMES
 
 _WORD = (
@@ -17,7 +17,7 @@ _WORD = (
     "|先生|女士|小姐|老师|同志|主任|护士|医生|教授|师傅)"
 )
 _COUNT = r"(?:\((?P<a>\d{1,2})\)|[#-]?(?<!\d)(?P<b>\d{1,2})(?!\d))"
-_HEAD = re.compile(rf"^(?:\({_WORD}\)|vip(?![a-z]))+(?=.)")
+_HEAD = re.compile(rf"^(?:\({_WORD}\)|vip(?![a-z]))+(?=.*[^\W\d_])")
 _TAIL = re.compile(rf"(?<=.)\s*(?:\({_WORD}\)|[-/]?{_WORD}|{_COUNT})$")
 _LATIN_TITLES = frozenset({"mr", "mrs", "ms", "miss", "dr", "prof"})
 
@@ -25,9 +25,9 @@ _LATIN_TITLES = frozenset({"mr", "mrs", "ms", "miss", "dr", "prof"})
 def without_titles(name: str) -> tuple[str, str | None]:
     """The name without titles and notes (先生, (复诊), -复查, VIP, Mr), and the counter that stood behind it: 张伟2,
     张伟(2), 张伟#2. A counter may mean a second visit or a second person. Blanks stay in Latin letters only."""
-    name = _HEAD.sub("", "".join(name.split()) if any(map(is_han, name)) else _without_latin_titles(name))
+    name = _HEAD.sub("", compact(name) if any(map(is_han, name)) else _without_latin_titles(name))
     counter = None
-    while found := _TAIL.search(name):
+    while (found := _TAIL.search(name)) and any(map(_is_letter, name[: found.start()])):
         counter = found["a"] or found["b"] or counter
         name = name[: found.start()]
     return name, counter
@@ -55,11 +55,11 @@ _NO_NAME_TOKENS = frozenset({"test", "testing", "demo", "dummy", "patient", "unk
 
 def is_unidentified(name: str) -> bool:
     """Whether it stands for somebody whose name is not known, or for nobody: 无名氏, 未知男, Jane Doe, 测试."""
-    joined = "".join(name.replace(",", " ").split())
+    joined = compact(name.replace(",", " "))
     return bool(_NOBODY.search(joined) or _NO_NAME.fullmatch(joined)) or not _NO_NAME_TOKENS.isdisjoint(name.split())
 
 
-_ALLOWED = re.compile(r"[\w\s'(),/#+-]*")  # \w: letters, marks and digits of every script
+_ALLOWED = re.compile(r"[\w\s'(),/#+\U00020000-\U0003ffff-]*")  # \w: letters, marks and digits of every script
 _MASK = re.compile(r"[某〇]|\d|_")
 _LETTERS = re.compile(r"[a-z]+")
 
@@ -67,11 +67,11 @@ _LETTERS = re.compile(r"[a-z]+")
 def is_damaged(name: str) -> bool:
     """Whether part of the name (without titles) is lost or masked: 李?, 李*, 李某, 李x, 张3伟, one character only, a
     surname only, characters of no standard."""
-    if name.isalpha() and len(name) > 1 and not name.isascii() and all(is_han(ch) and ch not in "某〇" for ch in name):
-        return name in COMPOUND_SURNAMES
-    letters = [ch for ch in name if ch.isalpha()]
-    if len(letters) < 2 or not _ALLOWED.fullmatch(name) or _MASK.search(name):
+    letters = sum(map(_is_letter, name))
+    if letters < 2 or name in COMPOUND_SURNAMES or not _ALLOWED.fullmatch(name) or _MASK.search(name):
         return True
-    if not any(is_han(ch) for ch in name):
-        return False
-    return any(len(run) == 1 or set(run) == {"x"} for run in _LETTERS.findall(name))
+    return any(map(is_han, name)) and any(len(run) == 1 or set(run) == {"x"} for run in _LETTERS.findall(name))
+
+
+def _is_letter(ch: str) -> bool:
+    return ch.isalpha() or is_han(ch)  # the newest planes are not known to Python yet

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-from service.identity.characters import is_han, tidy
+from service.identity.characters import compact, is_han, tidy
 from service.identity.name_patterns import is_damaged, is_unidentified, without_titles
 from service.identity.newborns import read_newborn
 from service.identity.pinyin import COMPOUND_SURNAMES, han_keys, latin_keys
@@ -65,12 +65,12 @@ def _read(text: str) -> Name:
         return Name(NameKind.NONE, "", False, frozenset())
     has_han = any(is_han(ch) for ch in name)
     if is_unidentified(name):
-        return Name(NameKind.UNIDENTIFIED, "".join(name.split()), has_han, frozenset())
+        return Name(NameKind.UNIDENTIFIED, compact(name), has_han, frozenset())
     if newborn := read_newborn(name):
-        form, keys = "".join(name.split()), _keys(name, has_han)
+        form, keys = compact(name), _keys(name, has_han)
         return Name(NameKind.NEWBORN, form, has_han, keys, newborn.mark, newborn.stem, newborn.sex)
     bare, counter = without_titles(name)
-    form = "".join(bare.split())
+    form = compact(bare)
     kind = NameKind.DAMAGED if is_damaged(form) else NameKind.PERSON
     return Name(kind, form, has_han, _keys(bare, has_han), counter=counter)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from service.identity.characters import is_han
+from service.identity.characters import compact, is_han
 from service.identity.pinyin import COMPOUND_SURNAMES
 
 _PLACES = {mark: marks[0] for marks in ("1甲一大长a", "2乙二次小b", "3丙三c", "4丁四d") for mark in marks}
@@ -45,13 +45,13 @@ class Newborn:
 def read_newborn(name: str) -> Newborn | None:
     """Reads the tidied name of a newborn; None when it is not one's."""
     if any(is_han(ch) for ch in name):
-        found = _HAN_NAME.fullmatch("".join(name.split()))
+        found = _HAN_NAME.fullmatch(compact(name))
         return _newborn(found) if found and _is_child(found) else None
     plain = name.replace(",", " ")
     for pattern in _LATIN_NAMES:
         if found := pattern.fullmatch(plain):
             return _newborn(found)
-    found = _PINYIN.fullmatch("".join(plain.split()))
+    found = _PINYIN.fullmatch(compact(plain))
     return _newborn(found) if found and _is_whole_name(found["stem"]) else None
 
 
@@ -77,4 +77,4 @@ def _newborn(found: re.Match[str]) -> Newborn:
     mark = _PLACES.get(said.get("before") or said.get("after") or "")
     child = said.get("child") or ""
     sex = "male" if child in _BOYS or "男" in child else "female" if child in _GIRLS or "女" in child else None
-    return Newborn("".join(found["stem"].split()), mark, sex)
+    return Newborn(compact(found["stem"]), mark, sex)

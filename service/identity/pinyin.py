@@ -7,6 +7,8 @@ import unicodedata
 from functools import lru_cache
 from itertools import product
 
+from service.identity.characters import is_han
+
 MAX_KEYS = 12
 COMPOUND_SURNAMES = {  # 复姓 in use, and their reading
     "欧阳": "ouyang", "司马": "sima", "上官": "shangguan", "诸葛": "zhuge", "皇甫": "huangfu", "尉迟": "yuchi",
@@ -30,7 +32,8 @@ def han_keys(name: str) -> frozenset[str]:
     rest = [_readings(ch)[: 2 if len(name) < 5 else 1] for ch in name[start:] if not ch.isspace()]
     ranked = sorted(product(range(len(surname)), *(range(len(one)) for one in rest)), key=sum)[:MAX_KEYS]
     options = [surname, *rest]
-    return frozenset(_key("".join(one[i] for one, i in zip(options, pick, strict=True))) for pick in ranked)
+    keys = (_key("".join(one[i] for one, i in zip(options, pick, strict=True))) for pick in ranked)
+    return frozenset(key for key in keys if key)
 
 
 def latin_keys(name: str) -> frozenset[str]:
@@ -51,7 +54,7 @@ def _surname_readings(ch: str) -> tuple[str, ...]:
 @lru_cache(16384)
 def _readings(ch: str) -> tuple[str, ...]:
     """Toneless readings, commonest first; a letter is its own; none for a character nobody can read."""
-    if not ch.isalpha():
+    if not ch.isalpha() and not is_han(ch):
         return ("",)
     if ch.isascii():
         return (ch,)
