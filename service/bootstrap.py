@@ -9,7 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from service.audit.log import AuditLog
+from service.decisions.again import Evaluator
 from service.decisions.desk import Desk
+from service.decisions.notices import Notices
+from service.decisions.reach import Reach
 from service.decisions.reference import ReferenceReader
 from service.decisions.reports import OfferedReports
 from service.domain.errors import Unavailable
@@ -71,6 +74,8 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = lambda: datet
         reference=reference,
         desk=Desk(database, keys, journal, audit, reference, public_url=settings.public_url, clock=clock),
         reports=OfferedReports(database, keys, journal, audit),
+        notices=Notices(database, journal, audit),
+        reach=Reach(database, audit, Evaluator(database, keys, reference, settings.public_url, clock)),
         recognitions=Recognitions(
             database, keys, journal, audit, lambda: dict(reference.current_policy().network.repeat_reasons), clock
         ),

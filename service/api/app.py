@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from service.api import calls, checkpoints, health, match, reference, reports
+from service.api import calls, checkpoints, health, match, notices, reference, reports
 from service.api import documentation as docs
 from service.api.gate import Gate
 from service.domain.errors import TestOnceError
@@ -29,6 +29,7 @@ def create_app(parts: Parts, routers: Iterable[APIRouter] = ()) -> Gate:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         witness = asyncio.create_task(checkpoints.keep(parts))
+        parts.reach.start()
         yield
         witness.cancel()
         parts.close()
@@ -87,6 +88,11 @@ def _router(parts: Parts) -> APIRouter:
     call(
         "GET", "/api/v1/recognitions", calls.list_recognitions, "Recognitions, oldest first (auditors)",
         openapi_extra=docs.query("limit", "after"), responses=docs.answers(400, 401, 403, 503),
+    )  # fmt: skip
+    call(
+        "GET", "/api/v1/notices", notices.read_notices, "What the own institution has to be told, oldest first",
+        openapi_extra=docs.query("limit", "after"),
+        responses=docs.answers(400, 401, 403, 503, schema=docs.NOTICES_ANSWER),
     )  # fmt: skip
     call(
         "GET", "/api/v1/statistics", calls.statistics, "Recognition counts (JSON or CSV)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.decisions.notices import CHANGED, WRONG_PERSON
 from service.edge.problem import INTERNAL, KINDS, MEDIA_TYPE
 from service.recognition.reasons import REASONS
 from service.recognition.statistics import GROUPS
@@ -139,6 +140,43 @@ EVENT_BODY: dict[str, Any] = {
     "properties": {
         "orderId": {"type": "string"},
         "event": {"type": "string", "enum": ["shown", "retrieved", "cited", "revoked"]},
+    },
+}
+
+NOTICES_ANSWER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "notices": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "id": {"type": "string"},
+                    "at": {"type": "string", "format": "date-time"},
+                    "kind": {"type": "string", "enum": [WRONG_PERSON, CHANGED]},
+                    "as": {"type": "string", "enum": ["requester", "issuer"]},
+                    "cause": {"type": "string"},
+                    "decisionId": {"type": "string", "format": "uuid"},
+                    "supersededBy": {"type": ["string", "null"]},
+                    "items": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "properties": {
+                                "orderId": {"type": "string", "description": "for the requester only"},
+                                "issuer": {"type": "string", "description": "for the requester only"},
+                                "item": {"type": "string"},
+                                "report": {"type": ["string", "null"]},
+                                "recognised": {"type": "boolean"},
+                                "stillOffered": {"type": ["boolean", "null"]},
+                            },
+                        },
+                    },
+                    "text": _TEXTS,
+                },
+            },
+        },
+        "next": {"type": ["string", "null"], "description": "the `after` of the next page; null: no more for now"},
     },
 }
 

@@ -41,6 +41,7 @@ def _checks(parts: Parts) -> dict[str, str]:
     return checks
 
 
-async def exposition(_parts: Parts, _request: Request) -> Response:
+async def exposition(parts: Parts, _request: Request) -> Response:
     """Prometheus text format."""
+    metrics.waiting.set(parts.reach.waiting)
     return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)

@@ -14,6 +14,11 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _requests = Counter("testonce_requests", "Requests answered.", ["method", "route", "status"])
 _seconds = Histogram("testonce_request_seconds", "Time to the end of the answer.", ["route"], buckets=_BUCKETS)
 _decisions = Counter("testonce_decisions", "Orders decided.", ["outcome"])
+waiting = Gauge(
+    "testonce_identity_changes_waiting",
+    "Changes of persons whose earlier decisions are still being evaluated again.",
+    multiprocess_mode="mostrecent",
+)
 in_flight = Gauge("testonce_in_flight", "Requests being worked on.", multiprocess_mode="livesum")
 
 

@@ -46,6 +46,21 @@ def decode_given(body: bytes) -> Given:
         raise ValueError(f"not an input of matching: {error}") from error
 
 
+class _Asked(msgspec.Struct):
+    request: msgspec.Raw
+
+
+_ASKED = msgspec.json.Decoder(_Asked)
+
+
+def decode_request(body: bytes) -> MatchRequest:
+    """The question alone, a small part of the input; ValueError when the bytes are no such input."""
+    try:
+        return typing.cast(MatchRequest, _build(MatchRequest, _DECODER.decode(_ASKED.decode(body).request)))
+    except (AttributeError, KeyError, TypeError, msgspec.DecodeError) as error:
+        raise ValueError(f"not an input of matching: {error}") from error
+
+
 @cache
 def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)

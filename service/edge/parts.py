@@ -15,6 +15,8 @@ from typing import Any, Protocol, TypeVar
 from service.audit.log import AuditLog
 from service.audit.verify import advance_checkpoint
 from service.decisions.desk import Prepared
+from service.decisions.notices import Notices
+from service.decisions.reach import Reach
 from service.decisions.reference import ReferenceReader
 from service.decisions.reports import OfferedReports
 from service.decisions.rests import TRIES, Stale, come_again
@@ -68,6 +70,8 @@ class Parts:
     reference: ReferenceReader
     desk: Decides
     reports: OfferedReports
+    notices: Notices
+    reach: Reach
     recognitions: Recognitions
     events: OrderEvents
     statistics: Statistics
@@ -112,6 +116,7 @@ class Parts:
 
     def close(self) -> None:
         """Commits what waits, marks the audit log and lets go of the database."""
+        self.reach.stop()
         self.pool.shutdown(wait=True)
         self.journal.close()
         try:

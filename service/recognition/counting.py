@@ -3,6 +3,10 @@
 A prompt is an order answered with reusable, review or partial for which something was offered; it is recognised,
 repeated or unanswered, so that the three add up to the prompts in every group. Rate = items recognised / items offered
 and answered; a repeat given only excluded reasons is left out of it (contract, section 4).
+
+An order counts once, when it was first answered. A decision that rested on records of different people is left out with
+all that was recorded on it; one that was superseded without being wrong counts where a choice was recorded on it. Else
+the decision in its place counts.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, bindparam, select
 from service.domain.errors import NotFound
 from service.recognition.ids import decision_range, derived_id
 from service.registry.columns import storable
-from service.registry.tables import decision, prompt
+from service.registry.tables import prompt
 
 PROMPTING = ("reusable", "review", "partial")
 """The outcomes that prompt a clinician: something can be reused."""
@@ -40,7 +40,6 @@ class Prompt:
     decision_id: str
     order_id: str
     institution: str
-    state: str
     outcome: str
     offers: tuple[Offer, ...]
 
@@ -58,9 +57,7 @@ def read_offers(
     return [msgspec.structs.replace(one, amount=str(share)) for one, share in zip(offers, shares, strict=True)]
 
 
-_SELECT = select(
-    prompt.c.decision_id, prompt.c.order_id, prompt.c.institution, decision.c.state, prompt.c.outcome, prompt.c.offered
-).join_from(prompt, decision, decision.c.id == prompt.c.decision_id)
+_SELECT = select(prompt.c.decision_id, prompt.c.order_id, prompt.c.institution, prompt.c.outcome, prompt.c.offered)
 _ONE = _SELECT.where(and_(prompt.c.decision_id == bindparam("wanted"), prompt.c.order_id == bindparam("order")))
 _RANGE = _SELECT.where(prompt.c.decision_id.between(bindparam("least"), bindparam("most")))
 
@@ -88,4 +85,4 @@ def find_by_derived(conn: Connection, derived: str, purpose: str, institution: s
 
 def _prompt(row: Any) -> Prompt:
     offers = tuple(read_offers(row.offered, row.outcome))
-    return Prompt(row.decision_id, row.order_id, row.institution, row.state, row.outcome, offers)
+    return Prompt(row.decision_id, row.order_id, row.institution, row.outcome, offers)

@@ -20,8 +20,9 @@ from service.recognition.ids import derived_id
 from service.recognition.prompts import Prompt, find_by_derived, get_prompt
 from service.registry.columns import from_us, storable, to_us
 from service.registry.database import Database
-from service.registry.journal import Journal
-from service.registry.tables import recognition, report
+from service.registry.journal import Journal, once
+from service.registry.reach import require_standing, share_persons
+from service.registry.tables import decision, recognition, report
 from service.security.caller import Caller, Role
 from service.security.keys import KeyRing
 
@@ -112,6 +113,7 @@ class Recognitions:
             if bytes(known["body_sha256"]) != row["body_sha256"]:
                 raise Contradiction("another choice was already recorded for this order")
             return Recorded(_shown(known), False)
+        _require_standing(conn, row["decision_id"])
         conn.execute(_INSERT, row)
         action = Action.ORDER_RECOGNISED if row["action"] == "recognised" else Action.ORDER_REPEATED
         # items of a repeat are the caller's own words, those recognised were offered by us
@@ -138,6 +140,14 @@ class Recognitions:
         return {"recognitions": [_shown(one) | {"institution": one["institution"]} for one in found], "next": more}
 
 
+def _require_standing(conn: Connection, decision_id: str) -> None:
+    """As `require_standing`. What stands does so until the transaction ends, so whoever invalidates it later sees the
+    choice that is being recorded."""
+    once(conn, share_persons)
+    require_standing(*conn.execute(_STATE, {"wanted": decision_id}).one())
+
+
+_STATE = select(decision.c.state, decision.c.superseded_by).where(decision.c.id == bindparam("wanted"))
 _ONE = select(recognition).where(
     and_(recognition.c.decision_id == bindparam("wanted"), recognition.c.order_id == bindparam("order"))
 )
@@ -166,8 +176,6 @@ def _chosen(form: Form, prompt: Prompt, offered: list[str]) -> list[str]:
                 "the recognition has faults", [Fault("/reasons", "a repeat of a reusable order needs a reason")]
             )
         return sorted(form.items if form.items is not None else offered)
-    if prompt.state != "standing":
-        raise Contradiction("the decision no longer stands; ask again")
     if not offered:
         raise InvalidInput("the recognition has faults", [Fault("/orderId", "nothing was offered for this order")])
     items = sorted(offered) if form.items is None else list(form.items)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, select
+from sqlalchemy import Connection, Select, and_, bindparam, or_, select
 
 from service.audit.events import Action
 from service.audit.log import AuditEntry, AuditLog
@@ -19,7 +19,8 @@ from service.recognition.prompts import PROMPTING, Offer, read_offers
 from service.registry.columns import from_us, to_us
 from service.registry.database import Database
 from service.registry.journal import Journal
-from service.registry.tables import prompt, recognition
+from service.registry.reach import INVALIDATED, SUPERSEDED
+from service.registry.tables import decision, prompt, recognition
 from service.security.caller import Caller, Role
 
 GROUPS = ("issuer", "requester", "item", "kind", "month", "day", "reason", "mark")
@@ -126,6 +127,11 @@ def _rows(conn: Connection, question: Question) -> Iterator[Any]:
     yield from found
 
 
+def _replaced(state: str) -> Select[tuple[str]]:
+    """The few decisions in whose place another one is counted: so each order counts once."""
+    return select(decision.c.id).where(decision.c.change_id.is_not(None), decision.c.state == state)
+
+
 _SELECT = (
     select(
         prompt.c.institution, prompt.c.decided_at, prompt.c.kind, prompt.c.outcome, prompt.c.offered,
@@ -142,6 +148,8 @@ _SELECT = (
         prompt.c.decided_at < bindparam("most"),
         prompt.c.outcome.in_(PROMPTING),
         prompt.c.offered != "[]",  # an identity conflict asks for a look, but offers nothing that could be recognised
+        prompt.c.decision_id.not_in(_replaced(INVALIDATED)),
+        or_(recognition.c.action.is_not(None), prompt.c.decision_id.not_in(_replaced(SUPERSEDED))),
     )
 )  # fmt: skip
 

@@ -48,6 +48,16 @@ def add_rows(conn: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> 
         conn.execute(insert(table), list(rows))
 
 
+def flush(conn: Connection) -> None:
+    """Within a shared transaction: writes what its works have gathered so far, and forgets what was asked once. For a
+    work that must see what those before it did, and changes what those after it ask."""
+    gathered: dict[Table, list[dict[str, Any]]] = conn.info.get(_GATHERED) or {}
+    for table, rows in gathered.items():
+        conn.execute(insert(table), rows)
+    gathered.clear()
+    conn.info.get(_ONCE, {}).clear()
+
+
 @contextmanager
 def _gathering(conn: Connection) -> Iterator[None]:
     gathered: dict[Table, list[dict[str, Any]]] = {}
@@ -55,8 +65,7 @@ def _gathering(conn: Connection) -> Iterator[None]:
     conn.info[_ONCE] = {}
     try:
         yield
-        for table, rows in gathered.items():
-            conn.execute(insert(table), rows)
+        flush(conn)
     finally:
         del conn.info[_GATHERED], conn.info[_ONCE]
 

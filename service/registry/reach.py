@@ -15,7 +15,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, bindparam, exists, func, select, text, update
 
+from service.domain.errors import Contradiction
 from service.registry.bulk import Among, ByKeys
+from service.registry.journal import flush
 from service.registry.prepared import Prepared
 from service.registry.tables import decision, decision_record, identity_change, notice
 
@@ -23,8 +25,18 @@ STANDING, INVALIDATED, SUPERSEDED = "standing", "identity-invalidated", "superse
 """What `decision.state` can be. Invalidated: it rested on records that are not one person's. Superseded: a later
 decision replaced it without its having been wrong."""
 
-JOINED = "link"
-"""The cause of a change by which people joined records; every other cause took some apart."""
+_JOINING = ("link", "withdrawn")
+"""Causes of changes by which people can bring records together (`identity.links.Cause`)."""
+
+
+def require_standing(state: str, successor: str | None) -> None:
+    """Contradiction, with what to do, where a decision of this state no longer stands."""
+    if state == STANDING:
+        return
+    why = "its records were found to be of different people" if state == INVALIDATED else "more became known"
+    instead = f"decision {successor} stands in its place" if successor else "ask again: POST /api/v1/match"
+    raise Contradiction(f"the decision no longer stands: {why}; {instead}")
+
 
 _LOCK = int.from_bytes(hashlib.sha256(b"persons").digest()[:8], "big", signed=True)
 
@@ -54,6 +66,11 @@ class Change:
     actor: str
     record_ids: tuple[int, ...]
 
+    @property
+    def may_join(self) -> bool:
+        """Whether people brought records together by it, so that earlier decisions may have known too little."""
+        return self.cause in _JOINING
+
 
 def newest_change(conn: Connection) -> int:
     """The id of the last change of persons, 0 before the first. Ids are given under the lock of the index, so a later
@@ -76,6 +93,7 @@ def mark_rested(conn: Connection, change_id: int, groups: Sequence[Collection[in
     `decisions.reach` evaluates it again and tells those concerned.
     """
     hold_persons(conn)
+    flush(conn)
     group_of = {record: number for number, group in enumerate(groups) for record in group}
     if len(set(group_of.values())) < 2:
         return []
