@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 
 from service.audit.log import AuditLog
 from service.decisions.again import Evaluator
@@ -75,7 +76,12 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = lambda: datet
         desk=Desk(database, keys, journal, audit, reference, public_url=settings.public_url, clock=clock),
         reports=OfferedReports(database, keys, journal, audit),
         notices=Notices(database, journal, audit),
-        reach=Reach(database, audit, Evaluator(database, keys, reference, settings.public_url, clock)),
+        reach=Reach(
+            database,
+            audit,
+            Evaluator(database, keys, reference, settings.public_url, clock),
+            partial(open_evaluator, settings),
+        ),
         recognitions=Recognitions(
             database, keys, journal, audit, lambda: dict(reference.current_policy().network.repeat_reasons), clock
         ),
@@ -85,6 +91,12 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = lambda: datet
         pool=ThreadPoolExecutor(settings.threads, thread_name_prefix="work"),
         pace=Pace(settings.rate_limit) if settings.rate_limit else None,
     )
+
+
+def open_evaluator(settings: Settings) -> Evaluator:
+    """What a process needs that only evaluates decisions again. Raises Unavailable."""
+    database = Database.open(settings.resolved_database_url)
+    return Evaluator(database, load_keys(settings), ReferenceReader(database), settings.public_url)
 
 
 def create_app_from_environment() -> object:

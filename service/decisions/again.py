@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 
 from service.decisions.codec import decode_request
 from service.decisions.evidence import EvidenceReader
 from service.decisions.reference import ReferenceReader
 from service.decisions.rows import make_decision
 from service.domain.decision import Decision
+from service.domain.order import PatientQuery
+from service.identity.linkage import Linkage
 from service.matching.policy import Policy
 from service.registry.bulk import Among, ByKeys
 from service.registry.database import Database
+from service.registry.reach import newest_change
 from service.registry.tables import decision
 from service.security.keys import KeyRing
 
@@ -58,21 +61,26 @@ class Evaluator:
         self._public_url = public_url
         self._clock = clock
 
-    def renew(self, decision_ids: Sequence[str]) -> list[Renewed]:
-        """Each of the decisions that need it, evaluated again, in the order of their ids. One that was superseded
-        before keeps its successor. Raises Unavailable."""
+    def renew(self, decision_ids: Sequence[str], *, compare: bool) -> list[Renewed]:
+        """Each of the decisions that need it, evaluated again, in the order of their ids; `compare` says whether to
+        find out if the outcome is another one. One that was superseded before keeps its successor.
+        Raises Unavailable."""
         policy = self._reference.current_policy()
         with self._database.read() as conn:
+            seen = newest_change(conn)  # before anything that is read once for all of them
             rows = sorted(_OLD.rows(conn, decision_ids), key=lambda row: str(row.id))
-            evidence = EvidenceReader(self._keys)
-            return [self._renew(conn, row, evidence, policy) for row in rows]
+            evidence = _SharedReader(self._keys)
+            found = [self._renew(conn, row, evidence, policy, compare) for row in rows]
+        return [replace(one, seen=seen) for one in found]
 
-    def _renew(self, conn: Any, row: Row[Any], evidence: EvidenceReader, policy: Policy) -> Renewed:
+    def _renew(
+        self, conn: Connection, row: Row[Any], evidence: EvidenceReader, policy: Policy, compare: bool
+    ) -> Renewed:
         if row.superseded_by is not None:
             return Renewed(row.id, row.institution)
         try:
             request = decode_request(self._keys.open(row.given, f"decision|given|{row.id}"))
-            before = self._keys.open(row.answer, f"decision|answer|{row.id}")
+            before = self._keys.open(row.answer, f"decision|answer|{row.id}") if compare else b""
         except ValueError:
             # it stays invalidated, and those concerned are told: nobody can rely on it, and it holds up no other
             _log.error("decision %s cannot be evaluated again: what it was given cannot be read", row.id)
@@ -88,11 +96,26 @@ class Evaluator:
             made.row,
             tuple(made.prompts),
             known.rests_on,
-            known.seen,
+            0,
             tuple((one.id, one.outcome.value) for one in made.decided.orders),
             tuple(sorted(disclosed(made.decided))),
-            told(before) != told(made.answer),
+            not compare or told(before) != told(made.answer),
         )
+
+
+class _SharedReader(EvidenceReader):
+    """Finds out once who a patient is whom many decisions are about."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        super().__init__(keys)
+        self._found: dict[tuple[PatientQuery, str], Linkage] = {}
+
+    def identify(self, conn: Connection, query: PatientQuery, requester: str) -> Linkage:
+        """As the reader it extends."""
+        key = (query, requester)
+        if key not in self._found:
+            self._found[key] = super().identify(conn, query, requester)
+        return self._found[key]
 
 
 def disclosed(decided: Decision) -> set[int]:

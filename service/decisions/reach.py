@@ -8,15 +8,19 @@ is the same. Only one process works at a time.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, select
 
 from service.audit.log import AuditLog
-from service.decisions.again import Evaluator
+from service.decisions.again import Evaluator, Renewed
+from service.decisions.crew import Opener, crew
 from service.decisions.supersede import Successors
 from service.registry import reach
 from service.registry.alone import alone
@@ -31,8 +35,15 @@ POLL_SECONDS = 0.5
 _AFTER_ERROR_SECONDS = 5.0
 _log = logging.getLogger("testonce")
 
-Portion = tuple[Change, list[str], bool]
-"""Decisions that a change touches, and whether they are the last of it."""
+STORM = 2000
+"""As many decisions to evaluate again are worth starting processes for, which takes about a second."""
+
+MOST_PROCESSES = 4
+
+Portion = tuple[Change, list[str]]
+"""Decisions that a change touches."""
+
+Renewal = tuple[Portion, list[Renewed]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +58,14 @@ class Affected:
 
 
 class Reach:
-    """Works off the changes of persons. `waiting` is how many there were when they were last counted."""
+    """Works off the changes of persons. `waiting` is how many there were when they were last counted; `opener` makes
+    the evaluator of a process of its own (None: there are none)."""
 
-    def __init__(self, database: Database, audit: AuditLog, evaluator: Evaluator) -> None:
+    def __init__(self, database: Database, audit: AuditLog, evaluator: Evaluator, opener: Opener | None = None) -> None:
         self._database = database
         self._audit = audit
         self._evaluator = evaluator
+        self._opener = opener
         self._successors = Successors(database, audit)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -108,14 +121,28 @@ class Reach:
                 return False
             with self._database.read() as conn:
                 waiting = reach.waiting_changes(conn)
-            unfinished: set[int] = set()
-            for batch in _batches(self._portions(waiting)):
-                if is_over():
-                    break
-                self._do(batch, unfinished)
+                is_storm = reach.count_untold(conn, STORM) >= STORM
+            tally = _Tally()
+            with self._renewing(is_storm) as renew:
+                for batch in _batches(renew(tally.noting(self._portions(waiting)))):
+                    if is_over():
+                        break
+                    self._store(batch, tally)
             return True
 
-    def _portions(self, changes: Sequence[Change]) -> Iterator[Portion]:
+    @contextmanager
+    def _renewing(self, is_storm: bool) -> Iterator[Callable[[Iterator[Portion]], Iterator[Renewal]]]:
+        """The way to evaluate portions again: here, or in a storm by processes."""
+        if not is_storm or self._opener is None:
+            yield lambda portions: (
+                (one, self._evaluator.renew(one[1], compare=one[0].may_join) if one[1] else []) for one in portions
+            )
+            return
+        with crew(self._opener, max(1, min(os.cpu_count() or 1, MOST_PROCESSES))) as processes:
+            yield lambda portions: processes.renew((one, (one[1], one[0].may_join)) for one in portions)
+
+    def _portions(self, changes: Sequence[Change]) -> Iterator[tuple[Change, list[str], bool]]:
+        """What the changes touch, in portions, and whether one is the last of its change."""
         for change in changes:
             after, ids = "", self._next(change, "")
             while ids:
@@ -133,25 +160,50 @@ class Reach:
                 found = sorted({*found, *reach.rested_on(conn, change.record_ids, after, BATCH)})
         return found[:BATCH]
 
-    def _do(self, batch: Sequence[Portion], unfinished: set[int]) -> None:
-        """Evaluates a batch again and stores it; a change whose last portion this is, is done."""
-        renewed = [(change, one) for change, ids, _ in batch if ids for one in self._evaluator.renew(ids)]
+    def _store(self, batch: Sequence[Renewal], tally: _Tally) -> None:
+        """Stores a batch, and that the changes are done of which nothing is left."""
+        renewed = [(change, one) for (change, _), found in batch for one in found]
         with self._database.write() as conn, self._audit.gathering(conn):
             again = {one.old for one in self._successors.put(conn, renewed)}
-            unfinished |= {change.id for change, one in renewed if one.old in again}
-            now = self._database.now_us()
-            for change, _, is_last in batch:
-                if is_last and change.id not in unfinished and not reach.untold(conn, change.id, "", 1):
-                    reach.finish(conn, change.id, now)
+            for change in tally.finished(batch, {change.id for change, one in renewed if one.old in again}):
+                if not reach.untold(conn, change, "", 1):
+                    reach.finish(conn, change, self._database.now_us())
 
 
-def _batches(portions: Iterator[Portion]) -> Iterator[list[Portion]]:
-    """Portions in lists of together about `BATCH` decisions."""
-    batch: list[Portion] = []
+class _Tally:
+    """Which changes have had all their portions stored, in whatever order these come back."""
+
+    def __init__(self) -> None:
+        self._out: Counter[int] = Counter()
+        self._is_listed: set[int] = set()
+        self._is_unfinished: set[int] = set()
+
+    def noting(self, portions: Iterator[tuple[Change, list[str], bool]]) -> Iterator[Portion]:
+        """The portions, noted as they are handed out."""
+        for change, ids, is_last in portions:
+            self._out[change.id] += 1
+            if is_last:
+                self._is_listed.add(change.id)
+            yield change, ids
+
+    def finished(self, batch: Sequence[Renewal], again: Collection[int]) -> list[int]:
+        """The changes that are worked off with this batch, save those of which some must be evaluated `again`."""
+        self._is_unfinished.update(again)
+        found = []
+        for (change, _), _ in batch:
+            self._out[change.id] -= 1
+            if not self._out[change.id] and change.id in self._is_listed - self._is_unfinished:
+                found.append(change.id)
+        return found
+
+
+def _batches(renewals: Iterator[Renewal]) -> Iterator[list[Renewal]]:
+    """Renewals in lists of together about `BATCH` decisions."""
+    batch: list[Renewal] = []
     size = 0
-    for portion in portions:
-        batch.append(portion)
-        size += len(portion[1]) + 1
+    for one in renewals:
+        batch.append(one)
+        size += len(one[1]) + 1
         if size >= BATCH:
             yield batch
             batch, size = [], 0

@@ -130,6 +130,11 @@ def untold(conn: Connection, change_id: int, after: str, limit: int) -> list[str
     return list(conn.execute(_UNTOLD, {"change": change_id, "after": after, "most": limit}).scalars())
 
 
+def count_untold(conn: Connection, most: int) -> int:
+    """How many decisions `untold` gives for all waiting changes; counted no further than `most`."""
+    return int(conn.execute(_COUNT_UNTOLD, {"most": most}).scalar_one())
+
+
 def finish(conn: Connection, change_id: int, now: int) -> None:
     """Notes that the change is worked off (`now` in microseconds since 1970 UTC)."""
     conn.execute(_FINISH, {"change": change_id, "now": now})
@@ -182,6 +187,13 @@ _UNTOLD = (
     )
     .order_by(decision.c.id)
     .limit(bindparam("most"))
+)
+_COUNT_UNTOLD = select(func.count()).select_from(
+    select(decision.c.id)
+    .join(identity_change, identity_change.c.id == decision.c.change_id)
+    .where(_OPEN, decision.c.state == INVALIDATED, ~_TOLD)
+    .limit(bindparam("most"))
+    .subquery()
 )
 _FINISH = (
     update(identity_change).where(identity_change.c.id == bindparam("change"), _OPEN).values(done_at=bindparam("now"))

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from service.decisions.codec import Given, decode_given, encode_given
+from service.decisions.codec import Given, decode_given, decode_request, encode_given
 from service.domain.decision import Evidence, Match
 from service.domain.order import Encounter, Event, MatchRequest, PatientQuery
 from tests.support.matching import NOW, REQUESTER, ZONE, chest, head, lab, order, parse_when
@@ -43,9 +43,12 @@ def test_everything_comes_back_as_the_same_values():
         exams=(chest("both", dose_msv=6.5, series_count=3, study_uid="1.2.3"), chest(None, subject_conflict=True)),
     )
     assert decode_given(encode_given(full)) == full
+    assert decode_request(encode_given(full)) == full.request
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"null", b"1", b'{"request": 1}', b'{"unknown": {}}', b"\xff"])
 def test_other_bytes_are_refused(body: bytes):
     with pytest.raises(ValueError, match=r"."):
         decode_given(body)
+    with pytest.raises(ValueError, match=r"."):
+        decode_request(body)
