@@ -18,10 +18,12 @@ COMMANDS = {
     "catalogue": "service.cli.catalogue",
     "load": "service.cli.load",
     "rejected": "service.cli.rejected",
+    "identity": "service.cli.identity",
     "match": "service.cli.match",
     "token": "service.cli.token",
     "stats": "service.cli.stats",
     "audit": "service.cli.audit",
+    "keys": "service.cli.keys",
     "doctor": "service.cli.doctor",
 }
 """Each module has a function of the command's name, or, for a group of commands, a Typer application `app`."""

@@ -13,11 +13,12 @@ from service.domain.decision import Evidence
 from service.domain.order import MatchRequest, PatientQuery
 from service.domain.person import PersonIdentifier
 from service.domain.report import ExamCandidate, LabCandidate
-from service.identity.linkage import Linkage, complete, link, own_records, read_identifiers
+from service.identity.linkage import NO_INDEX, Index, Linkage, complete, link, own_records, read_identifiers
 from service.matching.case import ask
 from service.matching.ordered import Ordered, understand
 from service.matching.policy import Policy
 from service.registry import evidence as known
+from service.registry.persons import NOT_SAME, SAME, fellow_records, rulings_on
 from service.registry.reach import newest_change
 from service.security.keys import KeyRing
 
@@ -67,7 +68,23 @@ class EvidenceReader:
         person = complete(query, own)
         if more := set(self._tokens(person.identifiers)) - tokens:
             records = known.find_records(conn, self._keys, tokens | more)
-        return link(person, own, records)
+        index, fellows = self._index(conn, [one.id for one in records])
+        return link(person, own, [*records, *fellows], index)
+
+    def _index(self, conn: Connection, ids: Collection[int]) -> tuple[Index, list[known.RecordRow]]:
+        """What the person index says of these records, and the records it adds to them."""
+        if not ids:
+            return NO_INDEX, []
+        fellows = fellow_records(conn, self._keys, ids)
+        persons = {one.id: frozenset(row.id for row in rows) for rows in fellows.values() for one in rows}
+        ruled = rulings_on(conn, {*ids, *persons})
+        index = Index(
+            persons,
+            frozenset(pair for pair, ruling in ruled.items() if ruling == SAME),
+            frozenset(pair for pair, ruling in ruled.items() if ruling == NOT_SAME),
+        )
+        here = set(ids)
+        return index, [row for rows in fellows.values() for row in rows if row.id not in here]
 
     def _tokens(self, identifiers: Collection[PersonIdentifier]) -> list[bytes]:
         tokens = self._keys.tokens

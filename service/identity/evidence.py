@@ -15,6 +15,9 @@ from service.identity.birth_dates import explain_difference
 from service.identity.names import Name, NameKind, Resemblance, resemble
 from service.identity.profile import Profile
 
+PINYIN, HOMOPHONE = "pinyin", "homophone"
+"""Notes on compatible names: spelt in letters, or in other characters of the same sound."""
+
 
 class Outcome(StrEnum):
     """What comparing one field of two statements shows."""
@@ -77,8 +80,8 @@ def compare(a: Profile, b: Profile, crowded: frozenset[str] = frozenset()) -> Ev
 
 def compare_names(ours: Iterable[Name], theirs: Iterable[Name]) -> Compared:
     """Equal when any spelling equals any of the other's; compatible when one in Latin letters sounds like the other
-    (`pinyin`); different characters of one sound (`homophone`) contradict, as any other difference does: only a person
-    can tell a slip of the keyboard from a sister."""
+    (`pinyin`), or one character of a given name is another of the same sound (`homophone`), the usual slip of the
+    keyboard. Anything else contradicts: only a person can tell a slip from a sister."""
     pairs = [(a, b) for a in ours for b in theirs]
     if not pairs:
         return _MISSING
@@ -87,11 +90,17 @@ def compare_names(ours: Iterable[Name], theirs: Iterable[Name]) -> Compared:
     notes = {found: (a, b) for a, b in pairs if (found := resemble(a, b)) is not None}
     if Resemblance.PINYIN in notes:
         a, b = notes[Resemblance.PINYIN]
-        if a.is_han != b.is_han and {a.kind, b.kind} == {NameKind.PERSON}:
-            return Compared(Outcome.COMPATIBLE, "pinyin")
-        return Compared(Outcome.CONTRADICTING, "homophone")
+        if a.kind is b.kind is NameKind.PERSON and a.is_han != b.is_han:
+            return Compared(Outcome.COMPATIBLE, PINYIN)
+        same_slip = a.kind is b.kind is NameKind.PERSON and _is_homophone(a.form, b.form)
+        return Compared(Outcome.COMPATIBLE if same_slip else Outcome.CONTRADICTING, HOMOPHONE)
     note = next((one.value for one in Resemblance if one in notes), "")
     return Compared(Outcome.CONTRADICTING, note)
+
+
+def _is_homophone(a: str, b: str) -> bool:
+    """Whether names that sound alike have one surname and differ in one character."""
+    return len(a) == len(b) and a[0] == b[0] and sum(x != y for x, y in zip(a, b, strict=True)) == 1
 
 
 def compare_birth_dates(a: Profile, b: Profile) -> Compared:

@@ -13,10 +13,13 @@ from service.identity.evidence import compare
 from service.identity.links import BY_PERSON, Block, Cause, IndexStore, Key, Link, Rewritten, Ruling
 from service.identity.persons import Pair, Settled, pair, settle
 from service.identity.profile import Profile, Trait
-from service.identity.rules import Tier, Verdict, judge
+from service.identity.rules import NAMESAKE, NEEDS_NO_RIVAL, RIVALS, Tier, Verdict, judge
 
 _JOINING = (Tier.CONFIRMED, Tier.HELD)
-_SPEAK_OF_NUMBERS = frozenset({"two-numbers", "same-number-with-conflict"})
+_SPEAK_OF_NUMBERS = frozenset({
+    "two-numbers", "same-number-other-date", "same-number-other-name", "number-of-another",
+    "newborn-and-child", "newborn-twice",
+})  # fmt: skip
 
 
 def relink(store: IndexStore, changed: Iterable[Profile], cause: Cause = Cause.RECORDS, actor: str = "") -> Rewritten:
@@ -103,6 +106,7 @@ class _Run:
         agreeing = {one for one, verdict in fresh.items() if verdict.tier is Tier.CONFIRMED}
         agreeing |= {one.pair for one in self._kept() if one.tier in _JOINING and one.rule != BY_PERSON}
         agreeing = {one for one in agreeing if one[0] in touched and one[1] in touched}
+        agreeing -= self._rivalled(fresh)
         self._load_profiles(touched)
         known = {one for one in touched if one in self._profiles}
         settled = settle(known, agreeing, self._contradicts, self._ruled(True), self._ruled(False))
@@ -127,7 +131,7 @@ class _Run:
             found: set[int] = set()
             for link in self._store.links_of(ahead):
                 self._links[link.pair] = link
-                if link.tier in _JOINING:
+                if link.tier in _JOINING or link.rule in RIVALS:
                     found |= set(link.pair)
             for ruling in self._store.rulings_of(ahead):
                 self._rulings[ruling.id] = ruling
@@ -141,6 +145,12 @@ class _Run:
 
     def _ruled(self, same: bool) -> set[Pair]:
         return {one.pair for one in self._rulings.values() if one.same is same}
+
+    def _rivalled(self, fresh: Mapping[Pair, Verdict]) -> set[Pair]:
+        """The pairs that agree only while nobody else could be meant, and somebody could."""
+        rules = {one: verdict.rule for one, verdict in fresh.items()} | {one.pair: one.rule for one in self._kept()}
+        rivalled = {one for both, rule in rules.items() if rule in RIVALS for one in both}
+        return {both for both, rule in rules.items() if rule == NEEDS_NO_RIVAL and not rivalled.isdisjoint(both)}
 
     def _load_profiles(self, records: Iterable[int]) -> None:
         absent = set(records) - self._profiles.keys()
@@ -181,7 +191,9 @@ class _Run:
             return Tier.CONFIRMED
         if barred(link):
             return Tier.BARRED
-        return Tier.HELD if link.pair in agreeing or link.tier in _JOINING else Tier.PROBABLE
+        if link.tier in _JOINING:
+            return Tier.HELD
+        return Tier.BARRED if link.rule == NAMESAKE else Tier.PROBABLE
 
     def _is_barred(self, person: Mapping[int, frozenset[int]], link: Link) -> bool:
         """Whether the persons of both are one already, were ruled two, or have different numbers. The last does not

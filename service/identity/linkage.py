@@ -7,9 +7,10 @@ never link. Any disagreement makes the whole answer a conflict: it is not for a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import combinations
 from typing import Protocol
 
 from service.domain.decision import Match
@@ -18,13 +19,15 @@ from service.domain.person import (
     IdentifierKind,
     PatientFacts,
     PersonIdentifier,
-    has_han,
     is_local_number,
     normalise_identifier,
-    normalise_name,
     resident_birth_date,
     resident_sex,
 )
+from service.identity import evidence
+from service.identity.evidence import HOMOPHONE, Outcome
+from service.identity.names import Name, NameKind, read_name
+from service.identity.persons import Pair
 
 
 class KnownRecord(Protocol):
@@ -145,16 +148,72 @@ def complete(query: PatientQuery, own: Sequence[KnownRecord]) -> Person:
     return person
 
 
-def link(person: Person, own: Sequence[KnownRecord], records: Sequence[KnownRecord]) -> Linkage:
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What the person index says of the records at hand: of each the records of its person, where there are several,
+    and the pairs on which people ruled."""
+
+    persons: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    same: frozenset[Pair] = frozenset()
+    not_same: frozenset[Pair] = frozenset()
+
+    def person(self, record: int) -> frozenset[int]:
+        """All records of the person that the record belongs to."""
+        return self.persons.get(record, frozenset({record}))
+
+    def is_apart(self, a: int, b: int) -> bool:
+        """Whether people ruled that the persons of the two are two."""
+        ours, theirs = self.person(a), self.person(b)
+        return any((x in ours and y in theirs) or (y in ours and x in theirs) for x, y in self.not_same)
+
+    def is_ruled(self, person: frozenset[int]) -> bool:
+        """Whether people joined some of the person's records, knowing what contradicts."""
+        return any(x in person for x, _ in self.same)
+
+
+NO_INDEX = Index()
+
+
+def link(
+    person: Person, own: Sequence[KnownRecord], records: Sequence[KnownRecord], index: Index = NO_INDEX
+) -> Linkage:
     """Grades every record against the person.
 
     `own` are the ordering institution's records that the query names. `records` are those that share an identifier
-    with the person, or a hospital's own number with such a record. One contradicting record makes the match a
-    conflict; else confirmed records may be used freely and probable ones are only pointed at.
+    with the person, a hospital's own number with such a record, or the person of such a record in the index. One
+    contradicting record makes the match a conflict; else confirmed records may be used freely and probable ones are
+    only pointed at. A record that people ruled to be another's than `own` is left out, whatever it says.
     """
-    if contradicts_itself(person):
+    if contradicts_itself(person) and not any(index.is_ruled(index.person(one.id)) for one in own):
         return Linkage(Match.CONFLICT, anchors=tuple(sorted(one.id for one in own)))
-    known = [record for record in records if record.facts is not None]
+    known = [
+        record
+        for record in records
+        if record.facts is not None
+        and not any(index.is_apart(record.id, one.id) for one in own)
+        and not _is_her_newborn(person, record.facts)
+    ]
+    direct = _grade_direct(person, own, known)
+    found_by = tuple(sorted(direct))
+    grades = direct | _grade_same_numbers(person, direct, known)
+    grades |= _grade_persons(person, grades, known, index)
+    if Match.CONFLICT in grades.values() or any(index.is_apart(a, b) for a, b in combinations(found_by, 2)):
+        return Linkage(Match.CONFLICT, anchors=tuple(sorted(grades)))
+    confirmed = tuple(sorted(one for one, grade in grades.items() if grade is Match.CONFIRMED))
+    probable = tuple(sorted(one for one, grade in grades.items() if grade is Match.PROBABLE))
+    if confirmed:
+        return Linkage(Match.CONFIRMED, confirmed, probable, found_by)
+    return Linkage(Match.PROBABLE if probable else Match.UNKNOWN, (), probable, found_by)
+
+
+def _is_her_newborn(person: Person, facts: PatientFacts) -> bool:
+    """Whether the record is of a newborn named after the person: it bears her number, and is not she."""
+    ours = {one.form for one in map(read_name, person.names) if one.kind is NameKind.PERSON}
+    return any(one.kind is NameKind.NEWBORN and one.stem in ours for one in map(read_name, facts.names))
+
+
+def _grade_direct(person: Person, own: Sequence[KnownRecord], known: Sequence[KnownRecord]) -> dict[int, Match]:
+    """The records that the query names, or that share an identifier with it."""
     named = {one.id for one in own}
     direct: dict[int, Match] = {}
     for record in known:
@@ -164,24 +223,42 @@ def link(person: Person, own: Sequence[KnownRecord], records: Sequence[KnownReco
             direct[record.id] = grade
         elif record.id in named and record.local_token != own[0].local_token:
             direct[record.id] = _grade_own(person, record)
-    grades = dict(direct)
+    return direct
+
+
+def _grade_same_numbers(person: Person, direct: Mapping[int, Match], known: Sequence[KnownRecord]) -> dict[int, Match]:
+    """The records under the same hospital's number as one of those."""
     anchors: dict[tuple[str, bytes | None], Match] = {}
     for one in known:
         # of several records under one number the weaker grade counts, whatever their order
         if one.id in direct and anchors.get((one.institution, one.local_token)) is not Match.PROBABLE:
             anchors[one.institution, one.local_token] = direct[one.id]
+    grades: dict[int, Match] = {}
     for record in known:
         anchor = anchors.get((record.institution, record.local_token))
         if record.id not in direct and anchor is not None and record.local_token is not None:
             grades[record.id] = _grade_same_number(person, record, anchor)
-    if Match.CONFLICT in grades.values():
-        return Linkage(Match.CONFLICT, anchors=tuple(sorted(grades)))
-    confirmed = tuple(sorted(one for one, grade in grades.items() if grade is Match.CONFIRMED))
-    probable = tuple(sorted(one for one, grade in grades.items() if grade is Match.PROBABLE))
-    found_by = tuple(sorted(direct))
-    if confirmed:
-        return Linkage(Match.CONFIRMED, confirmed, probable, found_by)
-    return Linkage(Match.PROBABLE if probable else Match.UNKNOWN, (), probable, found_by)
+    return grades
+
+
+def _grade_persons(
+    person: Person, grades: Mapping[int, Match], known: Sequence[KnownRecord], index: Index
+) -> dict[int, Match]:
+    """The other records of every person of whom one record is confirmed. What is asked may still contradict them:
+    the index never saw the question. Where people joined records they knew what contradicts."""
+    sure = {index.person(one) for one, grade in grades.items() if grade is Match.CONFIRMED}
+    found: dict[int, Match] = {}
+    for record in known:
+        group = index.person(record.id)
+        if group not in sure or grades.get(record.id) is Match.CONFIRMED:
+            continue
+        if index.is_ruled(group):
+            found[record.id] = Match.CONFIRMED
+        elif grades.get(record.id) is not Match.CONFLICT:
+            assert record.facts is not None
+            differs = Evidence.DIFFERENT in _compare(person, record.facts) or _contradicts(person, record.facts)
+            found[record.id] = Match.CONFLICT if differs else Match.CONFIRMED
+    return found
 
 
 def contradicts_itself(person: Person) -> bool:
@@ -204,13 +281,23 @@ def _different_from_number(number: str, birth_date: str | None, sex: str | None)
 
 
 def compare_names(ours: Sequence[str], theirs: Sequence[str]) -> Evidence:
-    """Equal when any spelling of one equals any of the other's in normal form; only spellings of one script compare."""
-    left = {normalise_name(one) for one in ours} - {""}
-    right = {normalise_name(one) for one in theirs} - {""}
-    if left & right:
-        return Evidence.EQUAL
-    comparable = any(has_han(a) == has_han(b) for a in left for b in right)
-    return Evidence.DIFFERENT if comparable else Evidence.MISSING
+    """Equal when any spelling of one equals any of the other's in normal form, or sounds like it where one is written
+    in Latin letters; other characters of one sound differ. What is no name of a person says nothing."""
+    left, right = _names(ours), _names(theirs)
+    found = evidence.compare_names(left, right)
+    return Evidence.DIFFERENT if found.note == HOMOPHONE else _OF_OUTCOME[found.outcome]
+
+
+def _names(given: Sequence[str]) -> list[Name]:
+    return [one for one in map(read_name, given) if one.kind in (NameKind.PERSON, NameKind.NEWBORN)]
+
+
+_OF_OUTCOME = {
+    Outcome.EQUAL: Evidence.EQUAL,
+    Outcome.COMPATIBLE: Evidence.EQUAL,
+    Outcome.MISSING: Evidence.MISSING,
+    Outcome.CONTRADICTING: Evidence.DIFFERENT,
+}
 
 
 def compare_birth_dates(ours: str | None, theirs: str | None) -> Evidence:
@@ -284,8 +371,8 @@ def _grade_own(person: Person, record: KnownRecord) -> Match:
 
 
 def _grade_same_number(person: Person, record: KnownRecord, anchor: Match) -> Match:
-    """A record of the same hospital under the same patient number (its imaging archive's, say). A name in Latin
-    letters cannot be compared with one in Han; then birth date and sex must both agree."""
+    """A record of the same hospital under the same patient number (its imaging archive's, say). Where names
+    cannot be compared birth date and sex must both agree."""
     facts = record.facts
     assert facts is not None
     name, birth, sex = _compare(person, facts)

@@ -10,9 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.identity.evidence import Evidence, Outcome, compare
+from service.identity.evidence import HOMOPHONE, PINYIN, Evidence, Outcome, compare
 from service.identity.names import NameKind, Resemblance
 from service.identity.profile import Profile
+
+SHOWN_ONCE = frozenset({"number-of-another"})
+"""Rules whose pairs are mostly two people: of two persons one pair is shown, not all."""
+
+NEEDS_NO_RIVAL = "same-number-homophone"
+NAMESAKE = "namesake"
+RIVALS = frozenset({NAMESAKE, "two-numbers"})
+"""A link by `NEEDS_NO_RIVAL` is held while one of its records has a link of these rules."""
 
 VERSION = 1
 """Raised with every change of a rule: each link says which version made it."""
@@ -56,10 +64,17 @@ def judge(a: Profile, b: Profile, crowded: frozenset[str] = frozenset()) -> Verd
     if NameKind.UNIDENTIFIED in (a.kind, b.kind):
         return None  # a name for nobody; the number on such a record is whoever's card was found
     evidence = compare(a, b, crowded)
+    if _are_mother_and_newborn(evidence, a, b):
+        return None
     for rule in RULES:
         if rule.fits(evidence, a, b):
             return Verdict(rule.tier, rule.name, rule.score, evidence)
     return None
+
+
+def _are_mother_and_newborn(e: Evidence, a: Profile, b: Profile) -> bool:
+    """A newborn bears its mother's number and phone; it is never she (identity_audit 3)."""
+    return {a.kind, b.kind} == {NameKind.NEWBORN, NameKind.PERSON} and e.birth_date.outcome is _CONTRADICTING
 
 
 def _is_sound(a: Profile, b: Profile) -> bool:
@@ -72,7 +87,22 @@ def _same_number(e: Evidence, a: Profile, b: Profile) -> bool:
     alone merged 609 people in 298 clusters: relatives' cards, numbers given twice (identity_audit 0.5)."""
     return (
         e.number.outcome is _EQUAL
-        and e.name.outcome in (_EQUAL, Outcome.COMPATIBLE)
+        and (e.name.outcome is _EQUAL or e.name.note == PINYIN)
+        and not e.contradicts
+        and not a.doubts
+        and not b.doubts
+        and _is_sound(a, b)
+    )
+
+
+def _same_number_homophone(e: Evidence, a: Profile, b: Profile) -> bool:
+    """As `_same_number`, with one character of the given name slipped to another of its sound. Twins can be named so:
+    while a record of that sound and day bears another number, the link is held (`RIVALS`)."""
+    return (
+        e.number.outcome is _EQUAL
+        and e.name.note == HOMOPHONE
+        and e.birth_date.outcome is _EQUAL
+        and e.sex.outcome is _EQUAL
         and not e.contradicts
         and not a.doubts
         and not b.doubts
@@ -113,9 +143,40 @@ def _same_card(e: Evidence, a: Profile, b: Profile) -> bool:
     return _same_person_without_number(e, a, b) and e.card.outcome is _EQUAL
 
 
-def _number_with_conflict(e: Evidence, a: Profile, b: Profile) -> bool:
-    """The same number, and something disagrees: a relative's card, a number given twice, or a slip."""
+def _same_number_other_date(e: Evidence, a: Profile, b: Profile) -> bool:
+    """The same number and name; the birth date or sex disagrees, mostly by a slip."""
+    return e.number.outcome is _EQUAL and e.name.outcome in (_EQUAL, Outcome.COMPATIBLE)
+
+
+def _same_number_other_name(e: Evidence, a: Profile, b: Profile) -> bool:
+    """The same number and birth date, another name: a former one, a slip, or a number given to two."""
+    return e.number.outcome is _EQUAL and e.birth_date.outcome is not _CONTRADICTING
+
+
+def _number_of_another(e: Evidence, a: Profile, b: Profile) -> bool:
+    """The same number, and neither name nor birth date agrees: one of them came with a relative's card."""
     return e.number.outcome is _EQUAL
+
+
+def _newborn_twice(e: Evidence, a: Profile, b: Profile) -> bool:
+    """Two rows for what may be one newborn. Its mother's number or phone is on both; so it is on its twin's."""
+    return (
+        a.kind is b.kind is NameKind.NEWBORN
+        and e.name.outcome is _EQUAL
+        and e.birth_date.outcome is _EQUAL
+        and e.sex.outcome is not _CONTRADICTING
+        and _EQUAL in (e.number.outcome, e.phone.outcome)
+    )
+
+
+def _newborn_and_child(e: Evidence, a: Profile, b: Profile) -> bool:
+    """A newborn named after its mother, and a child of that day, sex and phone with a name of its own."""
+    return (
+        {a.kind, b.kind} == {NameKind.NEWBORN, NameKind.PERSON}
+        and e.birth_date.outcome is _EQUAL
+        and e.sex.outcome is not _CONTRADICTING
+        and e.phone.outcome is _EQUAL
+    )
 
 
 def _name_and_number_slip(e: Evidence, a: Profile, b: Profile) -> bool:
@@ -133,6 +194,15 @@ def _two_numbers(e: Evidence, a: Profile, b: Profile) -> bool:
         and e.birth_date.outcome is _EQUAL
         and e.sex.outcome is not _CONTRADICTING
         and (Outcome.EQUAL in (e.phone.outcome, e.card.outcome) or bool(a.doubts or b.doubts))
+    )
+
+
+def _namesake(e: Evidence, a: Profile, b: Profile) -> bool:
+    """Another number, a name of the same sound and the same birth date: two people who could be taken for one."""
+    return (
+        e.number.outcome is _CONTRADICTING
+        and e.name.outcome in (_EQUAL, Outcome.COMPATIBLE)
+        and e.birth_date.outcome is _EQUAL
     )
 
 
@@ -154,7 +224,7 @@ def _name_and_birth_date(e: Evidence, a: Profile, b: Profile) -> bool:
 def _sound_and_birth_date(e: Evidence, a: Profile, b: Profile) -> bool:
     return (
         _open_number(e)
-        and (e.name.outcome is Outcome.COMPATIBLE or e.name.note == Resemblance.PINYIN or e.name.note == "homophone")
+        and e.name.note in (PINYIN, HOMOPHONE)
         and e.birth_date.outcome is _EQUAL
         and e.sex.outcome is not _CONTRADICTING
     )
@@ -193,12 +263,18 @@ def _damaged_name(e: Evidence, a: Profile, b: Profile) -> bool:
 
 RULES = (
     Rule("same-number", Tier.CONFIRMED, 100, _same_number),
+    Rule(NEEDS_NO_RIVAL, Tier.CONFIRMED, 98, _same_number_homophone),
     Rule("same-hospital-number", Tier.CONFIRMED, 100, _same_hospital_number),
     Rule("same-name-birth-sex-phone", Tier.CONFIRMED, 100, _same_phone),
     Rule("same-name-birth-sex-card", Tier.CONFIRMED, 100, _same_card),
-    Rule("same-number-with-conflict", Tier.PROBABLE, 85, _number_with_conflict),
+    Rule("newborn-twice", Tier.PROBABLE, 60, _newborn_twice),
+    Rule("newborn-and-child", Tier.PROBABLE, 55, _newborn_and_child),
+    Rule("same-number-other-date", Tier.PROBABLE, 97, _same_number_other_date),
+    Rule("same-number-other-name", Tier.PROBABLE, 80, _same_number_other_name),
+    Rule("number-of-another", Tier.PROBABLE, 20, _number_of_another),
     Rule("number-slip", Tier.PROBABLE, 95, _name_and_number_slip),
     Rule("two-numbers", Tier.PROBABLE, 60, _two_numbers),
+    Rule(NAMESAKE, Tier.BARRED, 0, _namesake),
     Rule("name-and-birth-date", Tier.PROBABLE, 80, _name_and_birth_date),
     Rule("name-and-phone", Tier.PROBABLE, 90, _name_and_phone),
     Rule("sound-and-birth-date", Tier.PROBABLE, 75, _sound_and_birth_date),

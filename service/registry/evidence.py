@@ -6,10 +6,11 @@ how it came in.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, literal_column, select, union
 
@@ -55,7 +56,7 @@ def find_records(conn: Connection, keys: KeyRing, tokens: Collection[bytes]) -> 
     rows = _rows(_RECORDS, conn, tokens)
     if keys.rotating:
         rows |= _rows_of_numbers(conn, keys, rows.values())
-    return [_record(keys, rows[record_id]) for record_id in sorted(rows)]
+    return [record_of(keys, rows[record_id]) for record_id in sorted(rows)]
 
 
 def _rows(statement: Prepared, conn: Connection, tokens: Collection[bytes]) -> dict[int, AnyRow]:
@@ -76,7 +77,8 @@ def _rows_of_numbers(conn: Connection, keys: KeyRing, known: Collection[AnyRow])
     return {record_id: row for record_id, row in found.items() if (row[1], bytes(row[2])) in numbers}
 
 
-def _record(keys: KeyRing, row: AnyRow) -> RecordRow:
+def record_of(keys: KeyRing, row: Sequence[Any]) -> RecordRow:
+    """A record from its row: id, institution, local_token, facts."""
     record_id, institution, local, facts = row
     number = None if local is None else keys.renewed(LOCAL_ID, bytes(local))
     return RecordRow(record_id, institution, number, None if facts is None else open_facts(keys, record_id, facts))

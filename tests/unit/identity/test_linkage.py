@@ -46,16 +46,24 @@ ONE_RECORD = {
     "another name: a relative's card": (CONFLICT, query(), record((RESIDENT, LI), name="王芳")),
     "a homophone": (CONFLICT, query(), record((RESIDENT, LI), name="黎敏")),
     "a dropped character": (CONFLICT, query(name="李小敏"), record((RESIDENT, LI))),
-    "a suffix": (CONFLICT, query(), record((RESIDENT, LI), name="李敏(复诊)")),
+    "a suffix": (CONFIRMED, query(), record((RESIDENT, LI), name="李敏(复诊)")),
+    "traditional characters": (CONFIRMED, query(name="张伟龙"), record((RESIDENT, LI), name="張偉龍")),
     "a former name that is not marked old": (CONFLICT, query(), record((RESIDENT, LI), name="李红敏")),
-    "newborn registered with the mother's number": (
-        CONFLICT, query(), record((RESIDENT, LI), name="李敏之子", birth_date="2026-11-01", sex="male")),
+    "newborn registered with the mother's number, asked for the mother": (
+        UNKNOWN, query(), record((RESIDENT, LI), name="李敏之子", birth_date="2026-11-01", sex="male")),
+    "another mother's newborn with her number": (
+        CONFLICT, query(), record((RESIDENT, LI), name="王芳之子", birth_date="2026-11-01", sex="male")),
     "another birth date": (CONFLICT, query(), record((RESIDENT, LI), birth_date="1985-11-24")),
     "day and month swapped": (CONFLICT, query(PASS, birth_date="1985-11-12"), record(PASS, birth_date="1985-12-11")),
     "another sex": (CONFLICT, query(), record((RESIDENT, LI), sex="male")),
     "query disagrees with its own number: birth date": (CONFLICT, query(birth_date="1985-11-24"), record()),
     "query disagrees with its own number: sex": (CONFLICT, query(sex="male"), record()),
-    "pinyin name": (PROBABLE, query(), record((RESIDENT, LI), name="Li Min")),
+    "pinyin name": (CONFIRMED, query(), record((RESIDENT, LI), name="Li Min")),
+    "pinyin name, DICOM order": (CONFIRMED, query(), record((RESIDENT, LI), name="MIN^LI")),
+    "pinyin of another name": (CONFLICT, query(), record((RESIDENT, LI), name="WANG^FANG")),
+    "pinyin name, no birth date asked": (PROBABLE, query(birth_date=None), record((RESIDENT, LI), name="Li Min")),
+    "unknown patient with her card": (PROBABLE, query(), record((RESIDENT, LI), name="无名氏")),
+    "name with a lost character": (PROBABLE, query(), record((RESIDENT, LI), name="李?")),
     "no name there": (PROBABLE, query(), record((RESIDENT, LI), name=None)),
     "no name asked": (PROBABLE, query(name=None), record((RESIDENT, LI))),
     "no demographics asked": (PROBABLE, query(**NO_DEMOGRAPHICS), record((RESIDENT, LI))),
@@ -179,7 +187,9 @@ def test_imaging_archive_under_the_same_hospital_number_follows_its_patient():
 @pytest.mark.parametrize(
     ("said", "match"),
     [
-        ({"name": "LI^MIN", "sex": None}, "probable"),
+        ({"name": None, "sex": None}, "probable"),
+        ({"name": None}, "confirmed"),
+        ({"name": "LI^MIN", "sex": None}, "confirmed"),
         ({"name": "LI^MIN", "birth_date": None}, "probable"),
         ({"name": "李敏", "sex": None}, "confirmed"),
         ({"name": "李敏", "birth_date": None}, "probable"),
@@ -198,7 +208,7 @@ def test_archive_that_disagrees_is_a_conflict(said):
 
 
 def test_archive_of_a_record_that_is_only_probable_is_no_more():
-    patient = record((RESIDENT, LI), local="0001", name="Li Min")
+    patient = record((RESIDENT, LI), local="0001", birth_date="1985")
     archive = record(local="0001")
     found = in_every_order(query(), patient, archive)
     assert (found.match, found.confirmed) == (PROBABLE, ())
@@ -206,7 +216,7 @@ def test_archive_of_a_record_that_is_only_probable_is_no_more():
 
 def test_of_two_records_under_one_number_the_weaker_link_counts_for_a_third():
     sure = record((RESIDENT, LI), local="0001")
-    unsure = record((RESIDENT, LI), local="0001", name="Li Min")
+    unsure = record((RESIDENT, LI), local="0001", birth_date="1985")
     archive = record(local="0001")
     found = in_every_order(query(), sure, unsure, archive)
     assert (found.confirmed, found.probable) == ((sure.id,), (unsure.id, archive.id))
