@@ -6,7 +6,7 @@ than `MOST_RECORDS`. The outcome depends on the records and rulings alone, not o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -50,23 +50,30 @@ def settle(
     while True:
         groups = components(records, edges | joined)
         drop: set[Pair] = set()
-        for group in groups:
+        for group, agreed, own in zip(groups, _within(groups, edges), _within(groups, joined), strict=True):
             if len(group) > 1:
-                drop |= _to_hold(group, edges, joined, apart, contradicts)
+                drop |= _to_hold(group, agreed - own, own, apart, contradicts)
         if not drop:
             return Settled(tuple(frozenset(one) for one in groups), frozenset(held))
         edges -= drop
         held |= drop
 
 
+def _within(groups: Sequence[set[int]], pairs: Iterable[Pair]) -> list[set[Pair]]:
+    """The pairs of each group. Each pair is looked at once, however many groups there are."""
+    place = {record: n for n, group in enumerate(groups) for record in group}
+    found: list[set[Pair]] = [set() for _ in groups]
+    for one in pairs:
+        found[place[one[0]]].add(one)
+    return found
+
+
 def _to_hold(
-    group: set[int], edges: set[Pair], joined: set[Pair], apart: set[Pair], contradicts: Callable[[int, int], bool]
+    group: set[int], inner: set[Pair], own: set[Pair], apart: set[Pair], contradicts: Callable[[int, int], bool]
 ) -> set[Pair]:
-    """The pairs of one group that cannot stand."""
-    inner = {one for one in edges if one[0] in group} - joined
+    """The pairs of one group that cannot stand: of `inner`, that the rules confirm; `own` are joined by people."""
     if len(group) > MOST_RECORDS:
         return inner
-    own = {one for one in joined if one[0] in group}
     wrong = [
         (a, b)
         for a, b in combinations(sorted(group), 2)
