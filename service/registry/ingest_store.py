@@ -69,7 +69,11 @@ class SqlIngestStore:
             self._database.lock(conn, f"institution {institution}")
             keys = self._keys.pinned()  # under the lock: whoever rotates the keys waits for what this batch writes
             reference_store.require_keys(conn, keys.fingerprints)
-            yield SqlBatch(Session(self._database, conn, keys, institution, to_us(self._clock())))
+            now = to_us(self._clock())
+            batch = SqlBatch(Session(self._database, conn, keys, institution, now))
+            yield batch
+            if self._persons is not None and batch.patients:
+                self._persons.take_up(conn, institution, batch.patients, now)
 
 
 class SqlBatch:
