@@ -1,4 +1,4 @@
-"""`make bench`: measures matching and loading against their floors, prints the ratios, writes JSON."""
+"""`make bench`: measures matching, loading and the person index, prints the figures, writes JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import load_speed, match_speed
+from benchmarks import identity, load_speed, match_speed
 
 CONSOLE = Console(width=120)
 
@@ -20,13 +20,15 @@ def main() -> None:
     """Reads the options, measures, shows, writes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--results", type=_numbers, default=[100_000, 10_000_000], help="results stored, by commas")
+    parser.add_argument("--records", type=_numbers, default=[100_000, 1_000_000], help="patient records stored")
     parser.add_argument("--database", choices=("sqlite", "postgres", "both"), default="sqlite")
     parser.add_argument("--people", type=int, default=20_000, help="people whose reports are loaded")
     parser.add_argument("--headers", type=int, default=500, help="DICOM headers read")
-    parser.add_argument("--only", choices=("match", "load", "dicom"), action="append", help="default: all")
+    parser.add_argument("--only", choices=("match", "load", "dicom", "identity"), action="append", help="default: all")
     parser.add_argument("--folder", type=Path, default=Path("out/bench"), help="scratch folder, emptied afterwards")
     given = parser.parse_args()
-    wanted = given.only or ["match", "load", "dicom"]
+    wanted = given.only or ["match", "load", "dicom", "identity"]
+    databases = ("sqlite", "postgres") if given.database == "both" else (given.database,)
     given.folder.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = {"machine": f"{platform.machine()}, Python {platform.python_version()}"}
     if "load" in wanted:
@@ -35,8 +37,10 @@ def main() -> None:
     if "dicom" in wanted:
         figures["dicom"] = load_speed.measure_dicom(given.headers)
         _show("DICOM headers", [figures["dicom"]])
+    if "identity" in wanted:
+        figures["identity"] = [one for db in databases for one in identity.measure(given.records, db, given.folder)]
+        _show("the person index", figures["identity"])
     if "match" in wanted:
-        databases = ("sqlite", "postgres") if given.database == "both" else (given.database,)
         figures["match"] = [match_speed.measure(n, db, given.folder) for db in databases for n in given.results]
         _show("POST /api/v1/match, 5 items", figures["match"])
     target = given.folder / "benchmarks.json"
