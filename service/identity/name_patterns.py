@@ -16,30 +16,28 @@ _WORD = (
     "(?:复诊|初诊|复查|体检|门诊|急诊|住院|加急|预约|本人|(?<![a-z])vip"
     "|先生|女士|小姐|老师|同志|主任|护士|医生|教授|师傅)"
 )
-_COUNT = r"(?:\((?P<a>\d{1,2})\)|[#-]?(?<!\d)(?P<b>\d{1,2})(?!\d))"
-_HEAD = re.compile(rf"^(?:\({_WORD}\)|vip(?![a-z]))+(?=.*[^\W\d_])")
+_COUNT = r"(?:\((?P<a>\d{1,2})\)|[#-]?(?<![^\W\u3400-\u9fff\U00020000-\U0003ffff])(?P<b>\d{1,2})(?!\d))"
+_HEAD = re.compile(rf"^(?:\({_WORD}\)|vip(?![a-z\d]))+(?=.*[^\W\d_])")
 _TAIL = re.compile(rf"(?<=.)\s*(?:\({_WORD}\)|[-/]?{_WORD}|{_COUNT})$")
 _LATIN_TITLES = frozenset({"mr", "mrs", "ms", "miss", "dr", "prof"})
+_LATIN_ENDINGS = _LATIN_TITLES | {"xiansheng", "nvshi", "nushi"}  # 先生, 女士, spelt by a system
 
 
-def without_titles(name: str) -> tuple[str, str | None]:
-    """The name without titles and notes (先生, (复诊), -复查, VIP, Mr), and the counter that stood behind it: 张伟2,
-    张伟(2), 张伟#2. A counter may mean a second visit or a second person. Blanks stay in Latin letters only."""
-    name = _HEAD.sub("", compact(name) if any(map(is_han, name)) else _without_latin_titles(name))
-    counter = None
-    while (found := _TAIL.search(name)) and any(map(_is_letter, name[: found.start()])):
-        counter = found["a"] or found["b"] or counter
-        name = name[: found.start()]
-    return name, counter
-
-
-def _without_latin_titles(name: str) -> str:
-    parts = name.replace(",", " ").split()
-    while len(parts) > 1 and parts[0] in _LATIN_TITLES:
-        del parts[0]
-    while len(parts) > 2 and parts[-1] in _LATIN_TITLES:
-        del parts[-1]
-    return " ".join(parts)
+def without_title(name: str) -> tuple[str, str | None]:
+    """The name without one title or note at either end (先生, (复诊), -复查, VIP, Mr), or without the counter behind it,
+    which is given too: 张伟2, 张伟(2), Li Min 2 may be a second visit or a second person. One at a time, as what is
+    below it may be a newborn's mark. The same name when there is none."""
+    if found := _HEAD.match(name):
+        return name[found.end() :], None
+    found = _TAIL.search(name)
+    if found and _has_letter(name[: found.start()]):
+        return name[: found.start()], found["a"] or found["b"]
+    parts = name.split()
+    if parts[0] in _LATIN_TITLES and _has_letter("".join(parts[1:])):
+        return " ".join(parts[1:]), None
+    if len(parts) > 2 and parts[-1] in _LATIN_ENDINGS:
+        return " ".join(parts[:-1]), None
+    return name, None
 
 
 _NOBODY = re.compile(
@@ -55,7 +53,7 @@ _NO_NAME_TOKENS = frozenset({"test", "testing", "demo", "dummy", "patient", "unk
 
 def is_unidentified(name: str) -> bool:
     """Whether it stands for somebody whose name is not known, or for nobody: 无名氏, 未知男, Jane Doe, 测试."""
-    joined = compact(name.replace(",", " "))
+    joined = compact(name)
     return bool(_NOBODY.search(joined) or _NO_NAME.fullmatch(joined)) or not _NO_NAME_TOKENS.isdisjoint(name.split())
 
 
@@ -71,6 +69,10 @@ def is_damaged(name: str) -> bool:
     if letters < 2 or name in COMPOUND_SURNAMES or not _ALLOWED.fullmatch(name) or _MASK.search(name):
         return True
     return any(map(is_han, name)) and any(len(run) == 1 or set(run) == {"x"} for run in _LETTERS.findall(name))
+
+
+def _has_letter(text: str) -> bool:
+    return any(map(_is_letter, text))
 
 
 def _is_letter(ch: str) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
 from service.identity.characters import compact, is_han, tidy
-from service.identity.name_patterns import is_damaged, is_unidentified, without_titles
+from service.identity.name_patterns import is_damaged, is_unidentified, without_title
 from service.identity.newborns import read_newborn
 from service.identity.pinyin import COMPOUND_SURNAMES, han_keys, latin_keys
 
@@ -51,28 +51,35 @@ def read_name(text: str) -> Name:
     parts = [part for part in text.split("=") if part.strip()] if "=" in text else [text]
     names = [_read(part) for part in parts] or [_read("")]
     best = next((one for one in names if one.is_han), names[0])
-    if len(names) == 1:
-        return best
-    return Name(
-        best.kind, best.form, best.is_han, frozenset().union(*(one.pinyin for one in names)),
-        best.mark, best.stem, best.newborn_sex, best.counter,
-    )  # fmt: skip
+    return best if len(names) == 1 else replace(best, pinyin=frozenset().union(*(one.pinyin for one in names)))
 
 
 def _read(text: str) -> Name:
     name = tidy(text)
-    if not name or name.isspace() or not any(ch not in " -/,'()#." for ch in name):
+    if not any(ch not in " -/,'()#." for ch in name):
         return Name(NameKind.NONE, "", False, frozenset())
-    has_han = any(is_han(ch) for ch in name)
+    has_han = any(map(is_han, name))
+    name = compact(name) if has_han else " ".join(name.replace(",", " ").split())
     if is_unidentified(name):
-        return Name(NameKind.UNIDENTIFIED, compact(name), has_han, frozenset())
+        return Name(NameKind.UNIDENTIFIED, _whole(name, has_han), has_han, frozenset())
     if newborn := read_newborn(name):
-        form, keys = compact(name), _keys(name, has_han)
+        form, keys = _whole(name, has_han), _keys(name, has_han)
         return Name(NameKind.NEWBORN, form, has_han, keys, newborn.mark, newborn.stem, newborn.sex)
-    bare, counter = without_titles(name)
-    form = compact(bare)
+    bare, counter = without_title(name)
+    if bare != name:
+        return _counted(_read(bare), counter)
+    form = compact(name)
     kind = NameKind.DAMAGED if is_damaged(form) else NameKind.PERSON
-    return Name(kind, form, has_han, _keys(bare, has_han), counter=counter)
+    return Name(kind, form, has_han, _keys(name, has_han))
+
+
+def _counted(name: Name, counter: str | None) -> Name:
+    return name if counter is None else replace(name, counter=name.counter or counter)
+
+
+def _whole(name: str, has_han: bool) -> str:
+    """The form of a name from which no counter may be taken, neither now nor when the form is read again."""
+    return compact(name if has_han else re.sub(r"\W", "", name))
 
 
 def _keys(name: str, has_han: bool) -> frozenset[str]:

@@ -47,11 +47,10 @@ def read_newborn(name: str) -> Newborn | None:
     if any(is_han(ch) for ch in name):
         found = _HAN_NAME.fullmatch(compact(name))
         return _newborn(found) if found and _is_child(found) else None
-    plain = name.replace(",", " ")
     for pattern in _LATIN_NAMES:
-        if found := pattern.fullmatch(plain):
+        if (found := pattern.fullmatch(name)) and any(map(str.isalpha, found["stem"])):
             return _newborn(found)
-    found = _PINYIN.fullmatch(compact(plain))
+    found = _PINYIN.fullmatch(compact(name))
     return _newborn(found) if found and _is_whole_name(found["stem"]) else None
 
 

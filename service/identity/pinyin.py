@@ -19,17 +19,36 @@ COMPOUND_SURNAMES = {  # 复姓 in use, and their reading
     "濮阳": "puyang", "淳于": "chunyu", "单于": "chanyu", "鲜于": "xianyu", "仲孙": "zhongsun", "拓跋": "tuoba",
     "完颜": "wanyan", "纳兰": "nalan", "叶赫": "yehe", "公冶": "gongye", "宗政": "zongzheng",
 }  # fmt: skip
-_SURNAMES = {"黑": "he", "贠": "yun", "谌": "shen"}  # readings that the dictionary lacks
+_SURNAMES = {  # read otherwise as surnames than the dictionary's first reading
+    "单": "shan", "曾": "zeng", "解": "xie", "查": "zha", "仇": "qiu", "区": "ou", "翟": "zhai", "盖": "ge",
+    "乐": "yue",
+    "缪": "miao", "朴": "piao", "种": "chong", "秘": "bi", "祕": "bi", "员": "yun", "贠": "yun", "黑": "he", "繁": "po",
+    "洗": "xian", "折": "she", "覃": "qin", "召": "shao", "隗": "wei", "句": "gou", "能": "nai", "郇": "xun",
+    "郗": "chi",
+    "卜": "bu", "谌": "shen", "阚": "kan", "澹": "tan", "佴": "nai", "乜": "nie", "粘": "nian", "角": "jue",
+    "祭": "zhai",
+    "柏": "bo", "莘": "xin", "车": "ju", "那": "nuo", "贾": "gu", "宓": "fu", "尉": "yu", "郄": "xi", "重": "chong",
+}  # fmt: skip
+_BOTH = {  # read in two ways in given names today; the dictionary's other readings are old, or of other words
+    "乐": "yue", "晟": "sheng", "茜": "xi", "长": "chang", "朝": "zhao", "行": "hang", "重": "chong", "曾": "zeng",
+    "柏": "bo", "盛": "cheng", "莎": "suo", "隽": "jun", "卜": "bu", "阿": "e", "艾": "yi", "都": "du", "扎": "za",
+    "莘": "xin", "颉": "xie", "澹": "tan", "蔓": "wan", "泊": "bo", "佛": "fo", "薄": "bo", "卡": "qia", "拓": "ta",
+    "筠": "jun", "藏": "zang", "参": "shen", "省": "xing", "单": "shan", "翟": "zhai", "娜": "nuo",
+    "伽": "jia", "甫": "pu", "沓": "ta", "率": "shuai", "著": "zhuo", "屏": "bing", "徵": "zhi",
+    "尉": "yu", "蔚": "yu", "玢": "fen", "俟": "si",
+    "鹄": "hu", "琢": "zhuo", "杉": "sha", "焯": "zhuo", "炅": "gui", "厦": "xia",
+}  # fmt: skip
 _V = re.compile("(?<=[lnjqxy])v")
 _LYU = re.compile("^([ln])yu")  # passports write LYU for 吕
 
 
 def han_keys(name: str) -> frozenset[str]:
-    """How a name with Chinese characters may be spelt, family name first: every common reading of the surname, the
-    readings of the rest as far as `MAX_KEYS` goes, letters between them as they are. Empty if a character has none."""
+    """How a name with Chinese characters may be spelt, family name first: with the surname's reading and the usual one,
+    with both readings of those characters that have two, up to `MAX_KEYS` keys; letters between them as they are. Empty
+    if nobody can read a character."""
     start = 2 if name[:2] in COMPOUND_SURNAMES and len(name) > 2 else 1
-    surname = [COMPOUND_SURNAMES[name[:2]]] if start == 2 else [*_surname_readings(name[0])]
-    rest = [_readings(ch)[: 2 if len(name) < 5 else 1] for ch in name[start:] if not ch.isspace()]
+    surname = (COMPOUND_SURNAMES[name[:2]],) if start == 2 else _surname_readings(name[0])
+    rest = [_readings(ch)[: 2 if len(name) < 7 else 1] for ch in name[start:] if not ch.isspace()]
     ranked = sorted(product(range(len(surname)), *(range(len(one)) for one in rest)), key=sum)[:MAX_KEYS]
     options = [surname, *rest]
     keys = (_key("".join(one[i] for one, i in zip(options, pick, strict=True))) for pick in ranked)
@@ -45,23 +64,22 @@ def latin_keys(name: str) -> frozenset[str]:
     return frozenset("".join(parts[turn:] + parts[:turn]) for turn in range(len(parts)))
 
 
-@lru_cache(4096)
 def _surname_readings(ch: str) -> tuple[str, ...]:
-    first = (_SURNAMES[ch],) if ch in _SURNAMES else ()
-    return tuple(dict.fromkeys(first + _readings(ch)))[:4]
+    usual = _readings(ch)
+    return usual if ch not in _SURNAMES else (_SURNAMES[ch], *(one for one in usual if one != _SURNAMES[ch]))
 
 
 @lru_cache(16384)
 def _readings(ch: str) -> tuple[str, ...]:
-    """Toneless readings, commonest first; a letter is its own; none for a character nobody can read."""
+    """Toneless readings, the usual one first; a letter is its own; none for a character nobody can read."""
     if not ch.isalpha() and not is_han(ch):
         return ("",)
     if ch.isascii():
         return (ch,)
     from pypinyin.pinyin_dict import pinyin_dict  # a quarter of a second: only who compares names pays
 
-    readings = pinyin_dict.get(ord(ch), "").split(",")
-    return tuple(dict.fromkeys(plain for one in readings if (plain := _plain(one))))
+    usual = _plain(pinyin_dict.get(ord(ch), "").split(",")[0])
+    return tuple(dict.fromkeys((usual, _BOTH.get(ch, usual)))) if usual else ()
 
 
 def _letters(part: str) -> str:

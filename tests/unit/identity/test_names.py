@@ -32,6 +32,8 @@ FORMS = {
     "Latin, full width": ("ＬＩ　ＭＩＮ", "limin"),
     "DICOM": ("LI^MIN^^DR", "limin"),
     "comma": ("Li, Min", "limin"),
+    "Latin with a Chinese note": ("Li, Min 复诊", "limin"),
+    "title in letters": ("LI MIN XIANSHENG", "limin"),
     "Mr": ("Mr. Li Min", "limin"),
     "DICOM with both scripts": ("LI^MIN=李^敏=", "李敏"),
     "apostrophes": ("O’Brien", "o'brien"),
@@ -58,6 +60,7 @@ TWO_PEOPLE = [
     ("John Smith Jr", "John Smith Sr"), ("张伟123", "张伟"), ("VIPIN KUMAR", "IN KUMAR"), ("无名1", "无名2"), ("José",
     "Jose"),
     ("李?", "李□"), ("张伟,李敏", "张伟李敏"), ("丁甲", "丁乙"), ("王宝", "王宝宝"), ("LI MINA", "LI MIN"),
+    ("李敏之子1(复诊)", "李敏之子2(复诊)"),
 ]  # fmt: skip
 
 
@@ -82,7 +85,8 @@ KINDS = {
     NameKind.PERSON: "李敏子 周莲婴 李毛毛 欧阳毛毛 张之男 欧阳之男 欧阳长子 张大女 王小子 丁甲 丁丁 李zimin 王小宝 "
     "李ZHIYING 司马南 김민수 Иван "
     "Boy-George Testa O'Brien Anna-Maria",
-    NameKind.UNIDENTIFIED: "无名氏 无名 無名氏 不详 未知 未知男 急诊无名1 三无 路人甲 身份不明 测试 测试1 李测试 患者 "
+    NameKind.UNIDENTIFIED: "无名氏 无名 無名氏 不详 未知 未知男 急诊无名1 无名2(复诊) 三无 路人甲 身份不明 测试 测试1 "
+    "李测试 患者 "
     "新生儿 女 无 UNKNOWN "
     "Unknown-male-3 JohnDoe Doe^Jane Test NULL N/A xxx",
     NameKind.DAMAGED: "李? 李？ ?? 李□ 李■敏 李* 张× 李\ufffd 李\ue123 张X 张xx 李某 李某某 李〇 张3伟 3床张伟 张 L "
@@ -117,6 +121,8 @@ NEWBORNS = {
     "Baby of Li Min": ("limin", None, None), "BABY BOY A OF LI^MIN": ("limin", "1", "male"),
     "BB LI MIN": ("limin", None, None), "Boy of Li Min": ("limin", None, "male"), "B/O Li Min": ("limin", None, None),
     "LI MIN NB": ("limin", None, None), "Li Min's baby girl": ("limin", None, "female"),
+    "李敏之子(复诊)": ("李敏", None, "male"), "李敏之女2(复诊)": ("李敏", "2", "female"), "李敏之子A先生": ("李敏",
+    "1", "male"),
     "LI MIN BABY B": ("limin", "2", None), "LI MIN ZHI ZI": ("limin", None, "male"),
     "LIMIN^ZHINV": ("limin", None, "female"),
 }  # fmt: skip
@@ -152,7 +158,9 @@ def test_names_spelt_alike_share_a_key(a: str, b: str):
     assert read_name(a).pinyin & read_name(b).pinyin
 
 
-@pytest.mark.parametrize(("a", "b"), [("李敏", "LI MING"), ("李敏", "LI MI"), ("王芳", "LI MIN"), ("𠮷田", "TIAN")])
+@pytest.mark.parametrize(
+    ("a", "b"), [("方敏", "WANG MIN"), ("李敏", "LI MING"), ("李敏", "LI MI"), ("王芳", "LI MIN"), ("𠮷田", "TIAN")]
+)
 def test_other_sounds_share_none(a: str, b: str):
     assert not read_name(a).pinyin & read_name(b).pinyin
 
