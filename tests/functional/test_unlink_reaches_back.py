@@ -12,7 +12,7 @@ from service.domain.person import PatientFacts, PatientIdentifier
 from service.registry.ingest_store import SqlIngestStore
 from service.registry.tables import audit, decision, notice
 from service.security.caller import Role
-from tests.support.parting import forget_identifiers, part, records_of
+from tests.support.parting import hide, part, records_of
 from tests.support.serving import ISSUER, NUMBER, OTHER, REQUESTER, RESIDENT, World, assert_problem
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ def register_here(world: World) -> None:
 def unlink(world: World) -> tuple[int, list[str]]:
     """The county hospital's record and the city hospital's are two people's, as was just found."""
     (here,), (there,) = records_of(world.parts.database, REQUESTER), records_of(world.parts.database, ISSUER)
-    forget_identifiers(world.parts.database, there)
+    hide(world.parts.database, there)
     return part(world.parts.database, [{here}, {there}])
 
 
@@ -219,7 +219,7 @@ def test_joining_supersedes_only_what_now_comes_out_otherwise(any_world: World) 
     assert marked == []
     assert any_world.parts.reach.run() == []
     assert read(any_world, same)["state"] == "standing"
-    forget_identifiers(any_world.parts.database, there)
+    hide(any_world.parts.database, there)
     change, _ = part(any_world.parts.database, [{here, there}], "link")
     (affected,) = any_world.parts.reach.run([change])
     old = read(any_world, same)
@@ -232,8 +232,8 @@ def test_answered_order_of_a_decision_that_was_not_wrong_still_counts(any_world:
     register_here(any_world)
     (here,), (there,) = (records_of(any_world.parts.database, one) for one in (REQUESTER, ISSUER))
     choose(any_world, any_world.match("58410-2", "CT.CHEST"))
-    forget_identifiers(any_world.parts.database, here)
-    forget_identifiers(any_world.parts.database, there)
+    hide(any_world.parts.database, here)
+    hide(any_world.parts.database, there)
     part(any_world.parts.database, [{here, there}], "link")
     any_world.parts.reach.run()
     total = any_world.client.get("/api/v1/statistics", headers=any_world.headers()).json()["total"]

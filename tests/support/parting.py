@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select
 
 from service.registry.database import Database
 from service.registry.reach import mark_rested
-from service.registry.tables import identifier, identity_change, patient_record
+from service.registry.tables import identifier, identity_change, patient_record, person_member
 
 
 def part(database: Database, groups: Sequence[Collection[int]], cause: str = "unlink") -> tuple[int, list[str]]:
@@ -22,10 +22,12 @@ def part(database: Database, groups: Sequence[Collection[int]], cause: str = "un
         return change, mark_rested(conn, change, groups)
 
 
-def forget_identifiers(database: Database, record: int) -> None:
-    """Nobody finds the record by its numbers any more: what an unlink does to whoever asks by them."""
+def hide(database: Database, record: int) -> None:
+    """Nobody finds the record any more, neither by its numbers nor as one of a person's."""
     with database.write() as conn:
         conn.execute(delete(identifier).where(identifier.c.record_id == record))
+        one = select(person_member.c.person_id).where(person_member.c.record_id == record).scalar_subquery()
+        conn.execute(delete(person_member).where(person_member.c.person_id == one))
 
 
 def records_of(database: Database, institution: str) -> list[int]:
