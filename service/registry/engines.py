@@ -24,6 +24,7 @@ _PRAGMAS = (
     "PRAGMA cache_size = -65536",
     "PRAGMA mmap_size = 268435456",
     "PRAGMA temp_store = MEMORY",
+    "PRAGMA secure_delete = ON",  # what is replaced is overwritten: else it would outlive its key in free pages
 )
 
 

@@ -63,6 +63,11 @@ def current_version(conn: Connection, kind: str) -> str | None:
     return conn.execute(_VERSION, {"kind": kind}).scalar()
 
 
+def current_since(conn: Connection, kind: str) -> int | None:
+    """When what is current was loaded, in microseconds since 1970 UTC."""
+    return conn.execute(_VERSION.with_only_columns(reference_file.c.loaded_at), {"kind": kind}).scalar()
+
+
 def current(conn: Connection, kind: str) -> tuple[str, str] | None:
     """Version and text of what is current, if any was loaded."""
     return _opened(conn.execute(_CURRENT, {"kind": kind}).first())

@@ -63,10 +63,11 @@ class KeyMaterial:
         return replace(self, pairs={self.current: self.pairs[self.current]})
 
     def continues(self, before: KeyMaterial) -> bool:
-        """Whether these can stand in for `before`: same installation, and they open what is written under either."""
+        """Whether these are the same installation's, later: whoever slept through a rotation shares no pair with it."""
         same = (self.audit, self.signing) == (before.audit, before.signing)
         shared = self.pairs.keys() & before.pairs.keys()
-        return same and bool(shared) and all(self.pairs[one] == before.pairs[one] for one in shared)
+        later = self.newest >= before.newest
+        return same and later and all(self.pairs[one] == before.pairs[one] for one in shared)
 
 
 def read(path: Path) -> KeyMaterial:

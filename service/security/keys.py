@@ -146,8 +146,11 @@ class KeyRing:
 
     def tokens(self, field: str, value: str) -> tuple[bytes, ...]:
         """`token` under every key in use, the current one first: what a stored row may carry."""
+        now = self._now if time.monotonic() < self._look_at else self._look()
         plain = hashlib.sha256(value.encode()).digest()[:_TOKEN]
-        return tuple([one.encrypt(plain, _data(field)) for one in self._in_use().indexes])
+        if len(now.indexes) == 1:
+            return (now.index.encrypt(plain, _about.get(field) or _data(field)),)
+        return tuple([one.encrypt(plain, _data(field)) for one in now.indexes])
 
     def variants(self, field: str, token: bytes) -> tuple[bytes, ...]:
         """A stored token under every key in use, the current one first; ValueError where none of them made it."""

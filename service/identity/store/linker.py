@@ -58,7 +58,7 @@ class Linker:
             first = self._database.take_ids(conn, name, n) if n else 0
             return range(first, first + n)
 
-        return SqlIndex(conn, self._keys, now, take_ids)
+        return SqlIndex(conn, self._keys.pinned(), now, take_ids)  # one transaction, one set of keys
 
     def _reach_back(self, conn: Connection, result: Rewritten, cause: Cause, actor: str, now: int) -> None:
         """Where persons came apart, or people ruled: finds the decisions that rested on it, in this transaction."""

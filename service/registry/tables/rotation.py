@@ -10,11 +10,13 @@ key_rotation = Table(
     "key_rotation",
     metadata,
     Column("part", String(40), primary_key=True),
-    Column("key_id", Integer, primary_key=True, autoincrement=False),  # the key that rows are brought under
-    Column("after", Text, nullable=False),  # JSON: the key of the last row that was looked at
+    Column("key_id", Integer, nullable=False),  # the key that rows are brought under
+    Column("after", Text, nullable=False),  # JSON: the key of the last row that was looked at; of tokens their hex
     Column("seen", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
     Column("total", BigInteger, nullable=False),  # about
+    Column("began_at", BigInteger, nullable=False),
     Column("done", Boolean, nullable=False),
 )
-"""One row for each part of the tables while a rotation goes on; written with the rows themselves, so that it goes on
-where it was killed."""
+"""One row for each table while a rotation goes on; written with the rows themselves, so that it goes on where it was
+killed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,9 @@ def test_a_rotation_keeps_the_old_pair_until_it_is_dropped() -> None:
     assert prepared.continues(first)
     assert switched.continues(prepared)
     assert done.continues(switched)
-    assert not done.continues(first)
+    assert done.continues(first)
+    assert not first.continues(done)
+    assert not replace(done, pairs={2: first.pairs[1]}).continues(done)
     assert not KeyMaterial.generate().continues(first)
 
 

@@ -202,12 +202,14 @@ def upgrade() -> None:
     op.create_table(
         "key_rotation",
         sa.Column("part", sa.String(length=40), nullable=False),
-        sa.Column("key_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("key_id", sa.Integer(), nullable=False),
         sa.Column("after", sa.Text(), nullable=False),
         sa.Column("seen", sa.BigInteger(), nullable=False),
+        sa.Column("changed", sa.BigInteger(), nullable=False),
         sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("began_at", sa.BigInteger(), nullable=False),
         sa.Column("done", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("part", "key_id", name=op.f("pk_key_rotation")),
+        sa.PrimaryKeyConstraint("part", name=op.f("pk_key_rotation")),
     )
     op.create_table(
         "notice",

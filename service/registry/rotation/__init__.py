@@ -1,0 +1,1 @@
+"""Brings every stored row under the newest keys while the service runs."""
