@@ -24,7 +24,7 @@ _LATIN_ENDINGS = _LATIN_TITLES | {"xiansheng", "nvshi", "nushi"}  # 先生, 女�
 
 
 def without_title(name: str) -> tuple[str, str | None]:
-    """The name without one title or note at either end (先生, (复诊), -复查, VIP, Mr), or without the counter behind it,
+    """The name without one title or note at either end (先生, (复诊), -复查, VIP, Mr), or without the counter behind,
     which is given too: 张伟2 and 张伟(2) may be a second visit or a second person. One at a time, as what is
     below it may be a newborn's mark. The same name when there is none."""
     if found := _HEAD.match(name):
