@@ -10,11 +10,12 @@ from service.domain.errors import NotPermitted
 
 class Role(StrEnum):
     """What a caller may do: clinicians and systems ask and record for their own institution, auditors read counts
-    and the log, admins do all of it for the installation."""
+    and the log, stewards decide who is who, admins do all of it for the installation."""
 
     CLINICIAN = "clinician"
     SYSTEM = "system"
     AUDITOR = "auditor"
+    STEWARD = "steward"
     ADMIN = "admin"
 
 
