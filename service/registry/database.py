@@ -124,6 +124,17 @@ class Database:
                 self._is_current = schema.is_current(conn)
         return self._is_current
 
+    def empty_log(self) -> None:
+        """Brings SQLite's write-ahead log into the database and empties it, where no reader needs it any more: replaced
+        values would else go on standing there. Does nothing on PostgreSQL, whose log is not ours to cut."""
+        if self.is_sqlite:
+            with turn(self.url.database or ""), _translated():
+                raw = self._writer.raw_connection()
+                try:
+                    raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+                finally:
+                    raw.close()
+
     def close(self) -> None:
         """Closes all connections that are not in use."""
         for engine in (self._reader, self._writer, self.__dict__.get("_counters")):

@@ -147,6 +147,7 @@ class Rotation:
     def _end(self, keys: KeyMaterial) -> bool:
         with self._database.write() as conn:
             conn.execute(delete(key_rotation))
+        self._database.empty_log()
         self._say(f"done       the old keys are gone; keep a copy of {self._path}, and none older")
         return True
 

@@ -77,6 +77,19 @@ def test_everything_opens_and_is_found_under_the_new_keys_only(filled: World) ->
     assert not counts_of_load.total("new") + counts_of_load.total("updated") + counts_of_load.total("rejected")
 
 
+def test_no_file_of_the_embedded_database_keeps_what_stood_under_the_old_keys(world: World) -> None:
+    """Free pages and the write-ahead log hold what was replaced, unless it is overwritten."""
+    fill(world)
+    with world.parts.database.read() as conn:
+        gone = secrets(conn)
+    home = Path(world.parts.database.url.database or "").parent
+    before = b"".join(one.read_bytes() for one in home.glob("registry.db*"))
+    assert all(one[2:30] in before for one in gone)
+    rotate(world)
+    after = b"".join(one.read_bytes() for one in home.glob("registry.db*"))
+    assert [one for one in gone if one[2:30] in after] == []
+
+
 @pytest.mark.parametrize("until", [State.PREPARED, State.SWITCHED])
 def test_half_way_all_is_found_and_the_same_files_change_nothing(filled: World, until: State) -> None:
     parts = filled.parts
