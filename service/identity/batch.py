@@ -6,7 +6,7 @@ from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 
 from service.domain.person import PatientFacts
-from service.identity.index import relink
+from service.identity.index import relink, settle_again
 from service.identity.links import CUT_OFF, Block, Cause, Key, Link, Rewritten, Ruling
 from service.identity.persons import Pair
 from service.identity.profile import Profile, Trait, read_profile
@@ -44,6 +44,16 @@ class MemoryIndex:
         """Takes up new or changed records."""
         self._profiles |= {one.record: one for one in profiles}
         return relink(self, profiles)
+
+    def rule(self, ruling: Ruling) -> Rewritten:
+        """Puts a ruling in force."""
+        self.rulings[ruling.id] = ruling
+        cause = Cause.LINK if ruling.same else Cause.NOT_SAME
+        return settle_again(self, ruling.pair, cause, "")
+
+    def withdraw(self, ruling_id: int) -> Rewritten:
+        """Takes a ruling back."""
+        return settle_again(self, self.rulings.pop(ruling_id).pair, Cause.WITHDRAWN, "")
 
     def review(self) -> list[ReviewPair]:
         """The pairs for people to decide."""

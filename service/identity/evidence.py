@@ -15,8 +15,9 @@ from service.identity.birth_dates import explain_difference
 from service.identity.names import Name, NameKind, Resemblance, resemble
 from service.identity.profile import Profile
 
-PINYIN, HOMOPHONE = "pinyin", "homophone"
-"""Notes on compatible names: spelt in letters, or in other characters of the same sound."""
+LETTERS, PINYIN, HOMOPHONE = "letters", "pinyin", "homophone"
+"""Notes on names: equal, but in Latin letters, where different names have one spelling; compatible, as one is the
+spelling of the other, or in other characters of the same sound."""
 
 
 class Outcome(StrEnum):
@@ -85,12 +86,13 @@ def compare_names(ours: Iterable[Name], theirs: Iterable[Name]) -> Compared:
     pairs = [(a, b) for a in ours for b in theirs]
     if not pairs:
         return _MISSING
-    if any(a.form == b.form and a.kind is b.kind and a.mark == b.mark for a, b in pairs):
-        return _EQUAL
+    alike = [a for a, b in pairs if a.form == b.form and a.kind is b.kind and a.mark == b.mark]
+    if alike:
+        return _EQUAL if any(one.is_han for one in alike) else Compared(Outcome.EQUAL, LETTERS)
     notes = {found: (a, b) for a, b in pairs if (found := resemble(a, b)) is not None}
     if Resemblance.PINYIN in notes:
         a, b = notes[Resemblance.PINYIN]
-        if a.kind is b.kind is NameKind.PERSON and a.is_han != b.is_han:
+        if a.kind is b.kind is NameKind.PERSON and not (a.is_han and b.is_han):
             return Compared(Outcome.COMPATIBLE, PINYIN)
         same_slip = a.kind is b.kind is NameKind.PERSON and _is_homophone(a.form, b.form)
         return Compared(Outcome.COMPATIBLE if same_slip else Outcome.CONTRADICTING, HOMOPHONE)

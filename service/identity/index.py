@@ -13,9 +13,8 @@ from service.identity.evidence import compare
 from service.identity.links import BY_PERSON, Block, Cause, IndexStore, Key, Link, Rewritten, Ruling
 from service.identity.persons import Pair, Settled, pair, settle
 from service.identity.profile import Profile, Trait
-from service.identity.rules import NAMESAKE, NEEDS_NO_RIVAL, RIVALS, Tier, Verdict, judge
+from service.identity.rules import CONFIRMING, NAMESAKE, NEEDS_NO_RIVAL, RIVALS, Tier, Verdict, judge
 
-_JOINING = (Tier.CONFIRMED, Tier.HELD)
 _SPEAK_OF_NUMBERS = frozenset({
     "two-numbers", "same-number-other-date", "same-number-other-name", "number-of-another",
     "newborn-and-child", "newborn-twice",
@@ -90,6 +89,11 @@ def _judge(
     return verdicts
 
 
+def _hangs_on(rule: str) -> bool:
+    """Whether what becomes of one record of such a pair depends on the other, however the pair stands now."""
+    return rule in CONFIRMING or rule in RIVALS or rule == BY_PERSON
+
+
 class _Run:
     """One run: what is known of the records it touches."""
 
@@ -104,7 +108,7 @@ class _Run:
         """Settles all that hangs on the records that moved, and stores it."""
         touched = self._gather(fresh)
         agreeing = {one for one, verdict in fresh.items() if verdict.tier is Tier.CONFIRMED}
-        agreeing |= {one.pair for one in self._kept() if one.tier in _JOINING and one.rule != BY_PERSON}
+        agreeing |= {one.pair for one in self._kept() if one.rule in CONFIRMING}
         agreeing = {one for one in agreeing if one[0] in touched and one[1] in touched}
         agreeing -= self._rivalled(fresh)
         self._load_profiles(touched)
@@ -124,14 +128,14 @@ class _Run:
     def _gather(self, fresh: Mapping[Pair, Verdict]) -> set[int]:
         """All records that hang on those, by links that stand or agree, whether held or not, and by rulings."""
         ahead = set(self._moved)
-        ahead |= {one for both, verdict in fresh.items() if verdict.tier is Tier.CONFIRMED for one in both}
+        ahead |= {one for both, verdict in fresh.items() if _hangs_on(verdict.rule) for one in both}
         touched: set[int] = set()
         while ahead:
             touched |= ahead
             found: set[int] = set()
             for link in self._store.links_of(ahead):
                 self._links[link.pair] = link
-                if link.tier in _JOINING or link.rule in RIVALS:
+                if _hangs_on(link.rule):
                     found |= set(link.pair)
             for ruling in self._store.rulings_of(ahead):
                 self._rulings[ruling.id] = ruling
@@ -191,7 +195,7 @@ class _Run:
             return Tier.CONFIRMED
         if barred(link):
             return Tier.BARRED
-        if link.tier in _JOINING:
+        if link.rule in CONFIRMING:
             return Tier.HELD
         return Tier.BARRED if link.rule == NAMESAKE else Tier.PROBABLE
 

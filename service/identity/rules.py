@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.identity.evidence import HOMOPHONE, PINYIN, Evidence, Outcome, compare
+from service.identity.evidence import HOMOPHONE, LETTERS, PINYIN, Evidence, Outcome, compare
 from service.identity.names import NameKind, Resemblance
 from service.identity.profile import Profile
 
@@ -126,7 +126,7 @@ def _same_person_without_number(e: Evidence, a: Profile, b: Profile) -> bool:
     """Exact name, sex and birth date. In Latin letters no name is exact: twins can sound alike."""
     return (
         e.name.outcome is _EQUAL
-        and any(one.is_han for one in a.names)
+        and e.name.note != LETTERS
         and e.birth_date.outcome is _EQUAL
         and e.sex.outcome is _EQUAL
         and e.number.outcome is not _CONTRADICTING
@@ -281,3 +281,6 @@ RULES = (
     Rule("name-slip", Tier.PROBABLE, 70, _name_slip),
     Rule("damaged-name", Tier.PROBABLE, 70, _damaged_name),
 )
+
+CONFIRMING = frozenset(rule.name for rule in RULES if rule.tier is Tier.CONFIRMED)
+"""The rules that join, unless something stands against it."""
