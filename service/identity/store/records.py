@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection, Row, select
 
 from service.domain.errors import Fault, InvalidInput, NotFound
-from service.registry.bulk import Among, ByKeys
+from service.registry.bulk import ByKeys
 from service.registry.patients import LOCAL_ID
 from service.registry.tables import patient_record, person_member
 from service.security.keys import KeyRing
@@ -74,19 +74,31 @@ def names_of(conn: Connection, keys: KeyRing, records: Collection[int]) -> dict[
     return {row.id: name_of(keys, row) for row in _NAMES.rows(conn, sorted(set(records)))}
 
 
+def persons_of(conn: Connection, records: Collection[int]) -> dict[int, frozenset[int]]:
+    """The person of each record, as all its records."""
+    wanted = sorted(set(records))
+    ids = {row.record_id: row.person_id for row in _MEMBERSHIP.rows(conn, wanted)}
+    members: dict[int, set[int]] = {}
+    for row in _MEMBERS.rows(conn, sorted(set(ids.values()))):
+        members.setdefault(row.person_id, set()).add(row.record_id)
+    return {one: frozenset(members[ids[one]]) if one in ids else frozenset({one}) for one in wanted}
+
+
 def all_names(conn: Connection, keys: KeyRing) -> Iterator[tuple[int, int, RecordName]]:
-    """Every record that has facts: its id, its person (the lowest id of it), its name. Read as it is asked for."""
-    found = conn.execution_options(yield_per=2000).execute(_ALL)
+    """Every record that has facts: its id, its person (the lowest id of it), its name. Read as it is asked for, within
+    a snapshot."""
+    found = conn.execute(_ALL, execution_options={"yield_per": 2000})
     for row in found:
         yield row.id, row.person_id or row.id, name_of(keys, row)
 
 
-def _names(among: Among) -> object:
-    one = patient_record.c
-    return select(one.id, one.institution, one.facts).where(among(one.id), one.facts.is_not(None))
-
-
-_NAMES = ByKeys(_names)  # type: ignore[arg-type]
+_NAMES = ByKeys(
+    lambda among: select(patient_record.c.id, patient_record.c.institution, patient_record.c.facts).where(
+        among(patient_record.c.id), patient_record.c.facts.is_not(None)
+    )
+)
+_MEMBERSHIP = ByKeys(lambda among: select(person_member).where(among(person_member.c.record_id)))
+_MEMBERS = ByKeys(lambda among: select(person_member).where(among(person_member.c.person_id)))
 _ALL = (
     select(patient_record.c.id, patient_record.c.institution, patient_record.c.facts, person_member.c.person_id)
     .outerjoin(person_member, person_member.c.record_id == patient_record.c.id)

@@ -33,9 +33,9 @@ def among_waiting(statement: Select[Any]) -> Select[Any]:
 
 
 def waiting_links(conn: Connection) -> Iterator[tuple[int, int, list[Link]]]:
-    """The links that wait, those between two persons together, with the two (the lower first). Read as asked for: what
-    waits between two persons depends on no other link."""
-    rows = conn.execution_options(yield_per=2000).execute(_ALL)
+    """The links that wait, those between two persons together, with the two (the lower first). Read as asked for,
+    within a snapshot: what waits between two persons depends on no other link."""
+    rows = conn.execute(_ALL, execution_options={"yield_per": 2000})
     for (lower, higher), links in groupby(rows, lambda row: (row.lower_person, row.higher_person)):
         yield lower, higher, [link_of(row) for row in links]
 

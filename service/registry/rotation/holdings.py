@@ -132,7 +132,11 @@ HOLDINGS = (
     ),
     Holding(tables.decision, ("id",), seals=(_own("given", "decision"), _own("answer", "decision"))),
     Holding(tables.recognition, ("id",), seals=(_own("note", "recognition"),)),
-    Holding(tables.identity_ruling, ("id",), seals=(_own("why", "identity_ruling"),)),
+    Holding(
+        tables.identity_ruling,
+        ("id",),
+        seals=tuple(_own(one, "identity_ruling") for one in ("why", "settled_why", "ended_why")),
+    ),
 )
 
 PLAIN = {

@@ -113,8 +113,10 @@ identity_ruling = Table(
     Column("proposed_by", String(200), nullable=False),
     Column("settled_at", BigInteger),
     Column("settled_by", String(200)),
+    Column("settled_why", LargeBinary),  # sealed
     Column("ended_at", BigInteger),
     Column("ended_by", String(200)),
+    Column("ended_why", LargeBinary),  # sealed
     Index(None, "a"),
     Index(None, "b"),
 )

@@ -193,8 +193,10 @@ def upgrade() -> None:
         sa.Column("proposed_by", sa.String(length=200), nullable=False),
         sa.Column("settled_at", sa.BigInteger(), nullable=True),
         sa.Column("settled_by", sa.String(length=200), nullable=True),
+        sa.Column("settled_why", sa.LargeBinary(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_by", sa.String(length=200), nullable=True),
+        sa.Column("ended_why", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_ruling")),
     )
     op.create_index(op.f("ix_identity_ruling_a"), "identity_ruling", ["a"], unique=False)
