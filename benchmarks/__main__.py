@@ -11,9 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import identity, load_speed, match_speed
+from benchmarks import identity, load_speed, match_speed, reach
 
 CONSOLE = Console(width=120)
+PARTS = ("match", "load", "dicom", "identity", "reach")
 
 
 def main() -> None:
@@ -24,10 +25,11 @@ def main() -> None:
     parser.add_argument("--database", choices=("sqlite", "postgres", "both"), default="sqlite")
     parser.add_argument("--people", type=int, default=20_000, help="people whose reports are loaded")
     parser.add_argument("--headers", type=int, default=500, help="DICOM headers read")
-    parser.add_argument("--only", choices=("match", "load", "dicom", "identity"), action="append", help="default: all")
+    parser.add_argument("--unlinks", type=int, default=1000, help="unlinks at once; each touches 50 decisions")
+    parser.add_argument("--only", choices=PARTS, action="append", help="default: all")
     parser.add_argument("--folder", type=Path, default=Path("out/bench"), help="scratch folder, emptied afterwards")
     given = parser.parse_args()
-    wanted = given.only or ["match", "load", "dicom", "identity"]
+    wanted = given.only or PARTS
     databases = ("sqlite", "postgres") if given.database == "both" else (given.database,)
     given.folder.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = {"machine": f"{platform.machine()}, Python {platform.python_version()}"}
@@ -40,6 +42,9 @@ def main() -> None:
     if "identity" in wanted:
         figures["identity"] = [one for db in databases for one in identity.measure(given.records, db, given.folder)]
         _show("the person index", figures["identity"])
+    if "reach" in wanted:
+        figures["reach"] = [reach.measure(given.unlinks, given.unlinks * 50, db, given.folder) for db in databases]
+        _show("unlinks that reach back", figures["reach"])
     if "match" in wanted:
         figures["match"] = [match_speed.measure(n, db, given.folder) for db in databases for n in given.results]
         _show("POST /api/v1/match, 5 items", figures["match"])

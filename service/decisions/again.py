@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,13 +15,11 @@ from service.decisions.codec import decode_request
 from service.decisions.evidence import EvidenceReader
 from service.decisions.reference import ReferenceReader
 from service.decisions.rows import make_decision
+from service.decisions.sharing import SharedReader
 from service.domain.decision import Decision
-from service.domain.order import PatientQuery
-from service.identity.linkage import Linkage
 from service.matching.policy import Policy
 from service.registry.bulk import Among, ByKeys
 from service.registry.database import Database
-from service.registry.reach import newest_change
 from service.registry.tables import decision
 from service.security.keys import KeyRing
 
@@ -67,11 +65,10 @@ class Evaluator:
         Raises Unavailable."""
         policy = self._reference.current_policy()
         with self._database.read() as conn:
-            seen = newest_change(conn)  # before anything that is read once for all of them
-            rows = sorted(_OLD.rows(conn, decision_ids), key=lambda row: str(row.id))
-            evidence = _SharedReader(self._keys)
-            found = [self._renew(conn, row, evidence, policy, compare) for row in rows]
-        return [replace(one, seen=seen) for one in found]
+            old = _WITH_ANSWER if compare else _OLD
+            rows = sorted(old.rows(conn, decision_ids), key=lambda row: str(row.id))
+            evidence = SharedReader(self._keys)
+            return [self._renew(conn, row, evidence, policy, compare) for row in rows]
 
     def _renew(
         self, conn: Connection, row: Row[Any], evidence: EvidenceReader, policy: Policy, compare: bool
@@ -96,26 +93,11 @@ class Evaluator:
             made.row,
             tuple(made.prompts),
             known.rests_on,
-            0,
+            known.seen,
             tuple((one.id, one.outcome.value) for one in made.decided.orders),
             tuple(sorted(disclosed(made.decided))),
             not compare or told(before) != told(made.answer),
         )
-
-
-class _SharedReader(EvidenceReader):
-    """Finds out once who a patient is whom many decisions are about."""
-
-    def __init__(self, keys: KeyRing) -> None:
-        super().__init__(keys)
-        self._found: dict[tuple[PatientQuery, str], Linkage] = {}
-
-    def identify(self, conn: Connection, query: PatientQuery, requester: str) -> Linkage:
-        """As the reader it extends."""
-        key = (query, requester)
-        if key not in self._found:
-            self._found[key] = super().identify(conn, query, requester)
-        return self._found[key]
 
 
 def disclosed(decided: Decision) -> set[int]:
@@ -175,7 +157,12 @@ def told(answer: bytes) -> object:
 
 def _old(among: Among) -> Any:
     found = decision.c
-    return select(found.id, found.institution, found.superseded_by, found.given, found.answer).where(among(found.id))
+    return select(found.id, found.institution, found.superseded_by, found.given).where(among(found.id))
+
+
+def _with_answer(among: Among) -> Any:
+    return _old(among).add_columns(decision.c.answer)
 
 
 _OLD = ByKeys(_old)
+_WITH_ANSWER = ByKeys(_with_answer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -34,15 +34,43 @@ class Gathered(NamedTuple):
     seen: int
 
 
+class Reads:
+    """What a question reads of the registry, but for finding out whose records they are."""
+
+    def newest_change(self, conn: Connection) -> int:
+        """As `reach.newest_change`."""
+        return newest_change(conn)
+
+    def consents_of(self, conn: Connection, ids: Sequence[int]) -> list[known.ConsentRow]:
+        """As `evidence.consents_of`."""
+        return known.consents_of(conn, ids)
+
+    def results_of(
+        self, conn: Connection, ids: Sequence[int], items: Sequence[str], since_us: int
+    ) -> list[tuple[int, LabCandidate]]:
+        """As `evidence.results_of`."""
+        return known.results_of(conn, ids, items, since_us)
+
+    def exams_of(
+        self, conn: Connection, ids: Sequence[int], modalities: Sequence[str], since_us: int
+    ) -> list[tuple[int, ExamCandidate]]:
+        """As `evidence.exams_of`."""
+        return known.exams_of(conn, ids, modalities, since_us)
+
+
+_EACH_ITS_OWN = Reads()
+
+
 class EvidenceReader:
     """Reads the registry for one question; every read names the patient records."""
 
-    def __init__(self, keys: KeyRing) -> None:
+    def __init__(self, keys: KeyRing, reads: Reads = _EACH_ITS_OWN) -> None:
         self._keys = keys
+        self._reads = reads
 
     def gather(self, conn: Connection, request: MatchRequest, policy: Policy) -> Gathered:
         """Everything matching needs to know."""
-        seen = newest_change(conn)  # first: what changes after it is found out when the decision is stored
+        seen = self._reads.newest_change(conn)  # first: what changes after it is found out when the decision is stored
         linkage = self.identify(conn, request.patient, request.requester)
         ids = (*linkage.confirmed, *linkage.probable)
         rests_on = tuple(sorted({*ids, *linkage.anchors}))
@@ -52,7 +80,7 @@ class EvidenceReader:
         probable = frozenset(linkage.probable)
         evidence = Evidence(
             linkage.match,
-            is_withheld(conn, ids, request.ordered_at),
+            _is_denied(self._reads.consents_of(conn, ids), request.ordered_at),
             self._results(conn, ids, probable, ordered, request, policy),
             self._exams(conn, ids, probable, ordered, request, policy),
             ids,
@@ -100,7 +128,7 @@ class EvidenceReader:
     def _results(
         self,
         conn: Connection,
-        ids: Collection[int],
+        ids: Sequence[int],
         probable: frozenset[int],
         ordered: list[Ordered],
         request: MatchRequest,
@@ -110,7 +138,7 @@ class EvidenceReader:
         if not items:
             return ()
         since = min(ask(item, request, policy).listed_since for item in items.values())
-        found = known.results_of(conn, ids, sorted(items), _microseconds(since))
+        found = self._reads.results_of(conn, ids, sorted(items), _microseconds(since))
         return tuple(
             replace(candidate, identity="probable") if record in probable else candidate for record, candidate in found
         )
@@ -118,7 +146,7 @@ class EvidenceReader:
     def _exams(
         self,
         conn: Connection,
-        ids: Collection[int],
+        ids: Sequence[int],
         probable: frozenset[int],
         ordered: list[Ordered],
         request: MatchRequest,
@@ -129,7 +157,7 @@ class EvidenceReader:
             return ()
         since = min(ask(item, request, policy).listed_since for _, item in needs)
         modalities = sorted({need.modality for need, _ in needs})
-        found = known.exams_of(conn, ids, modalities, _microseconds(since))
+        found = self._reads.exams_of(conn, ids, modalities, _microseconds(since))
         return tuple(
             replace(candidate, identity="probable") if record in probable else candidate for record, candidate in found
         )
@@ -137,9 +165,13 @@ class EvidenceReader:
 
 def is_withheld(conn: Connection, ids: Collection[int], at: datetime) -> bool:
     """Whether an active Consent of any of the person's records denies sharing at that time."""
+    return _is_denied(known.consents_of(conn, ids), at)
+
+
+def _is_denied(consents: Iterable[known.ConsentRow], at: datetime) -> bool:
     return any(
         one.denies and (one.from_at is None or one.from_at <= at) and (one.to_at is None or at < one.to_at)
-        for one in known.consents_of(conn, ids)
+        for one in consents
     )
 
 
