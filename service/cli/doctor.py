@@ -46,8 +46,9 @@ def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
     current = known[0]
 
     def keys() -> str:
-        load_keys(current)
-        return f"{current.resolved_keys_file}, readable by its owner only"
+        found = load_keys(current)
+        note = "\n         note: a rotation is half done; go on with: testonce keys rotate" if found.rotating else ""
+        return f"{current.resolved_keys_file}, readable by its owner only{note}"
 
     yield "keys", keys
 
