@@ -66,7 +66,7 @@ def fill(world: World) -> None:
     ]
     ruling = {
         "id": 1, "a": 1, "b": 2, "ruling": "same", "state": "proposed", "proposed_at": now, "proposed_by": "a",
-        "why": keys.seal("李敏".encode(), "identity_ruling|why|1"),
+        **{one: keys.seal("李敏".encode(), f"identity_ruling|{one}|1") for one in ("why", "settled_why", "ended_why")},
     }  # fmt: skip
     with parts.database.write() as conn:
         conn.execute(insert(trait).prefix_with("OR IGNORE", dialect="sqlite"), rows)
