@@ -121,7 +121,7 @@ class Reach:
                 return False
             with self._database.read() as conn:
                 waiting = reach.waiting_changes(conn)
-                is_storm = reach.count_untold(conn, STORM) >= STORM
+                is_storm = reach.count_unsettled(conn, STORM) >= STORM
             tally = _Tally()
             with self._renewing(is_storm) as renew:
                 for batch in _batches(renew(tally.noting(self._portions(waiting)))):
@@ -155,7 +155,7 @@ class Reach:
 
     def _next(self, change: Change, after: str) -> list[str]:
         with self._database.read() as conn:
-            found = reach.untold(conn, change.id, after, BATCH)
+            found = reach.unsettled(conn, change.id, after, BATCH)
             if change.may_join:
                 found = sorted({*found, *reach.rested_on(conn, change.record_ids, after, BATCH)})
         return found[:BATCH]
@@ -166,7 +166,7 @@ class Reach:
         with self._database.write() as conn, self._audit.gathering(conn):
             again = {one.old for one in self._successors.put(conn, renewed)}
             for change in tally.finished(batch, {change.id for change, one in renewed if one.old in again}):
-                if not reach.untold(conn, change, "", 1):
+                if not reach.unsettled(conn, change, "", 1):
                     reach.finish(conn, change, self._database.now_us())
 
 

@@ -58,11 +58,10 @@ class Successors:
             share_persons(conn)
         stale = _stale(conn, [one for _, one in renewed])
         old = _read_old(conn, [one.old for _, one in renewed if one.old not in stale])
-        told = {(row.decision_id, row.change_id) for row in _TOLD.rows(conn, old)}
         todo = [
             (change, one, old[one.old])
             for change, one in renewed
-            if one.old in old and (one.old, change.id) not in told and _is_due(change, one, old[one.old])
+            if one.old in old and _is_due(change, one, old[one.old])
         ]
         if todo:
             self._write(conn, todo)
@@ -78,8 +77,7 @@ class Successors:
             decision_record,
             [row for _, one, _ in fresh for row in ground_rows((one.row or {})["id"], one.rests_on)],
         )
-        if fresh:
-            conn.execute(_REPLACE, [_replacement(change, one, old) for change, one, old in fresh])
+        conn.execute(_SETTLE, [_settled(change, one, old, now) for change, one, old in todo])
         rows = [row for change, one, old in todo for row in notice_rows(_replaced(change, one, old))]
         first = self._database.take_ids(conn, "notice", len(rows))
         add(conn, notice, [{"id": first + n, "at": now, **row} for n, row in enumerate(rows)])
@@ -101,7 +99,8 @@ def _is_due(change: Change, one: Renewed, old: _Old) -> bool:
     """Whether this change replaces the decision. One that is invalid is replaced by the change that made it so, one
     that stands by a joining of records that gave it another outcome."""
     if old.is_invalid:
-        return bool(old.row.change_id == change.id) and (one.row is None or old.row.superseded_by is None)
+        is_new = one.row is None or old.row.superseded_by is None
+        return bool(old.row.change_id == change.id and old.row.settled_at is None) and is_new
     return bool(old.row.state == STANDING) and change.may_join and one.row is not None and one.is_other
 
 
@@ -115,19 +114,22 @@ def _prompts(one: Renewed, old: _Old) -> list[dict[str, Any]]:
     return [{**row, "decided_at": kept[row["order_id"]]} for row in one.prompts if row["order_id"] in kept]
 
 
-def _replacement(change: Change, one: Renewed, old: _Old) -> dict[str, Any]:
-    assert one.row is not None
+def _settled(change: Change, one: Renewed, old: _Old, now: int) -> dict[str, Any]:
     state = INVALIDATED if old.is_invalid else SUPERSEDED
-    return {"old": one.old, "new": one.row["id"], "to_state": state, "change": change.id}
+    return {"old": one.old, "new": _successor(one, old), "to_state": state, "change": change.id, "now": now}
+
+
+def _successor(one: Renewed, old: _Old) -> str | None:
+    successor: str | None = one.row["id"] if one.row is not None else old.row.superseded_by
+    return successor
 
 
 def _replaced(change: Change, one: Renewed, old: _Old) -> Replaced:
     shown = [
         Shown(order, row.offered, old.recognised.get(order, frozenset())) for order, row in sorted(old.prompts.items())
     ]
-    successor = one.row["id"] if one.row is not None else old.row.superseded_by
     offers = {row["order_id"]: row["offered"] for row in one.prompts} if one.row is not None else None
-    return Replaced(one.old, one.institution, change.id, old.is_invalid, shown, successor, offers)
+    return Replaced(one.old, one.institution, change.id, old.is_invalid, shown, _successor(one, old), offers)
 
 
 def _entries(change: Change, one: Renewed, old: _Old, now: int) -> list[AuditEntry]:
@@ -167,7 +169,7 @@ def _read_old(conn: Connection, ids: Collection[str]) -> dict[str, _Old]:
 def _old(among: Among) -> Any:
     found = decision.c
     return (
-        select(found.id, found.state, found.change_id, found.superseded_by)
+        select(found.id, found.state, found.change_id, found.superseded_by, found.settled_at)
         .where(among(found.id))
         .order_by(found.id)
         .with_for_update()
@@ -184,16 +186,16 @@ def _choices_of(among: Among) -> Any:
     return select(found.decision_id, found.order_id, found.action, found["items"]).where(among(found.decision_id))
 
 
-def _told_of(among: Among) -> Any:
-    return select(notice.c.decision_id, notice.c.change_id).where(among(notice.c.decision_id))
-
-
 _OLD = ByKeys(_old)
 _PROMPTS = ByKeys(_prompts_of)
 _CHOICES = ByKeys(_choices_of)
-_TOLD = ByKeys(_told_of)
-_REPLACE = (
+_SETTLE = (
     update(decision)
     .where(decision.c.id == bindparam("old"))
-    .values(superseded_by=bindparam("new"), state=bindparam("to_state"), change_id=bindparam("change"))
+    .values(
+        superseded_by=bindparam("new"),
+        state=bindparam("to_state"),
+        change_id=bindparam("change"),
+        settled_at=bindparam("now"),
+    )
 )

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, exists, func, select, text, update
+from sqlalchemy import Connection, and_, bindparam, func, select, text, update
 
 from service.domain.errors import Contradiction
 from service.registry.bulk import Among, ByKeys
 from service.registry.journal import flush
 from service.registry.prepared import Prepared
-from service.registry.tables import decision, decision_record, identity_change, notice
+from service.registry.tables import decision, decision_record, identity_change
 
 STANDING, INVALIDATED, SUPERSEDED = "standing", "identity-invalidated", "superseded"
 """What `decision.state` can be. Invalidated: it rested on records that are not one person's. Superseded: a later
@@ -125,14 +125,14 @@ def count_waiting(conn: Connection) -> int:
     return int(conn.execute(_COUNT).scalar_one())
 
 
-def untold(conn: Connection, change_id: int, after: str, limit: int) -> list[str]:
-    """The decisions that the change invalidated and nobody was told of yet, in the order of their ids after `after`."""
-    return list(conn.execute(_UNTOLD, {"change": change_id, "after": after, "most": limit}).scalars())
+def unsettled(conn: Connection, change_id: int, after: str, limit: int) -> list[str]:
+    """The decisions that the change invalidated and that are not settled, in the order of their ids after `after`."""
+    return list(conn.execute(_UNSETTLED, {"change": change_id, "after": after, "most": limit}).scalars())
 
 
-def count_untold(conn: Connection, most: int) -> int:
-    """How many decisions `untold` gives for all waiting changes; counted no further than `most`."""
-    return int(conn.execute(_COUNT_UNTOLD, {"most": most}).scalar_one())
+def count_unsettled(conn: Connection, most: int) -> int:
+    """How many decisions `unsettled` gives for all waiting changes; counted no further than `most`."""
+    return int(conn.execute(_COUNT_UNSETTLED, {"most": most}).scalar_one())
 
 
 def finish(conn: Connection, change_id: int, now: int) -> None:
@@ -148,7 +148,7 @@ def _mark(among: Among) -> Any:
     return (
         update(decision)
         .where(among(decision.c.id), decision.c.state.in_((STANDING, SUPERSEDED)))
-        .values(state=INVALIDATED, change_id=bindparam("change"))
+        .values(state=INVALIDATED, change_id=bindparam("change"), settled_at=None)
         .returning(decision.c.id)
     )
 
@@ -176,22 +176,17 @@ _STANDING = ByKeys(_standing)
 _OPEN = identity_change.c.done_at.is_(None)
 _WAITING = select(identity_change).where(_OPEN).order_by(identity_change.c.id)
 _COUNT = select(func.count()).select_from(identity_change).where(_OPEN)
-_TOLD = exists().where(notice.c.decision_id == decision.c.id, notice.c.change_id == decision.c.change_id)
-_UNTOLD = (
+_IS_UNSETTLED = and_(decision.c.state == INVALIDATED, decision.c.settled_at.is_(None))
+_UNSETTLED = (
     select(decision.c.id)
-    .where(
-        decision.c.change_id == bindparam("change"),
-        decision.c.state == INVALIDATED,
-        decision.c.id > bindparam("after"),
-        ~_TOLD,
-    )
+    .where(decision.c.change_id == bindparam("change"), decision.c.id > bindparam("after"), _IS_UNSETTLED)
     .order_by(decision.c.id)
     .limit(bindparam("most"))
 )
-_COUNT_UNTOLD = select(func.count()).select_from(
+_COUNT_UNSETTLED = select(func.count()).select_from(
     select(decision.c.id)
     .join(identity_change, identity_change.c.id == decision.c.change_id)
-    .where(_OPEN, decision.c.state == INVALIDATED, ~_TOLD)
+    .where(_OPEN, _IS_UNSETTLED)
     .limit(bindparam("most"))
     .subquery()
 )

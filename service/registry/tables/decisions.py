@@ -18,6 +18,7 @@ decision = Table(
     Column("given", LargeBinary, nullable=False),  # sealed: the whole input of matching
     Column("answer", LargeBinary, nullable=False),  # sealed: the answer as it left
     Column("change_id", Id),  # the identity_change that took its ground away
+    Column("settled_at", BigInteger),  # when a successor was stored and those concerned told; NULL: not (yet)
     Column("supersedes", String(36)),
     Column("superseded_by", String(36)),
     Index(None, "institution", "decided_at"),
