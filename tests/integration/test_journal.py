@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select, text
 
 from service.domain.errors import Contradiction, Unavailable
 from service.registry.database import Database
-from service.registry.journal import Journal
+from service.registry.journal import Journal, add_rows, flush, once
 from service.registry.tables import counter
 
 
@@ -108,3 +108,37 @@ def test_what_was_submitted_before_closing_is_committed(database: Database) -> N
         journal.close()
     kept = {one.result() for one in answers if one.exception() is None}
     assert names(database) == kept
+
+
+def test_what_is_asked_once_is_asked_once_in_each_transaction(database: Database) -> None:
+    asked: list[int] = []
+
+    def ask(conn: Connection) -> int:
+        asked.append(1)
+        return len(asked)
+
+    journal = Journal(database)
+    found = [one.result() for one in journal.submit_all([lambda conn: once(conn, ask)] * 3)]
+    assert (found, journal.submit(lambda conn: once(conn, ask))) == ([1, 1, 1], 2)
+    with database.write() as conn:
+        assert [once(conn, ask), once(conn, ask)] == [3, 4]
+    journal.close()
+
+
+def test_flush_shows_what_works_before_gathered_and_asks_anew(database: Database) -> None:
+    def count(conn: Connection) -> int:
+        return len(conn.execute(select(counter.c.name)).all())
+
+    def gather(conn: Connection) -> int:
+        add_rows(conn, counter, [{"name": "a", "next": 1}])
+        return once(conn, count)
+
+    def look(conn: Connection) -> int:
+        flush(conn)
+        return once(conn, count)
+
+    journal = Journal(database)
+    first, second = (one.result() for one in journal.submit_all([gather, look]))
+    assert second == first + 1
+    assert "a" in names(database)
+    journal.close()
