@@ -17,7 +17,9 @@ from service.identity.profile import Profile
 
 LETTERS, PINYIN, HOMOPHONE = "letters", "pinyin", "homophone"
 """Notes on names: equal, but in Latin letters, where different names have one spelling; compatible, as one is the
-spelling of the other, or in other characters of the same sound."""
+spelling of the other; contradicting, in other characters of the same sound."""
+FROM_NUMBER = "from-number"
+"""Note on birth dates that agree, where one is not said but stated by a resident number."""
 
 
 class Outcome(StrEnum):
@@ -81,8 +83,8 @@ def compare(a: Profile, b: Profile, crowded: frozenset[str] = frozenset()) -> Ev
 
 def compare_names(ours: Iterable[Name], theirs: Iterable[Name]) -> Compared:
     """Equal when any spelling equals any of the other's; compatible when one in Latin letters sounds like the other
-    (`pinyin`), or one character of a given name is another of the same sound (`homophone`), the usual slip of the
-    keyboard. Anything else contradicts: only a person can tell a slip from a sister."""
+    (`pinyin`). Anything else contradicts, other characters of one sound (`homophone`) too: only a person can tell a
+    slip of the keyboard from a sister."""
     pairs = [(a, b) for a in ours for b in theirs]
     if not pairs:
         return _MISSING
@@ -94,15 +96,9 @@ def compare_names(ours: Iterable[Name], theirs: Iterable[Name]) -> Compared:
         a, b = notes[Resemblance.PINYIN]
         if a.kind is b.kind is NameKind.PERSON and not (a.is_han and b.is_han):
             return Compared(Outcome.COMPATIBLE, PINYIN)
-        same_slip = a.kind is b.kind is NameKind.PERSON and _is_homophone(a.form, b.form)
-        return Compared(Outcome.COMPATIBLE if same_slip else Outcome.CONTRADICTING, HOMOPHONE)
+        return Compared(Outcome.CONTRADICTING, HOMOPHONE)
     note = next((one.value for one in Resemblance if one in notes), "")
     return Compared(Outcome.CONTRADICTING, note)
-
-
-def _is_homophone(a: str, b: str) -> bool:
-    """Whether names that sound alike have one surname and differ in one character."""
-    return len(a) == len(b) and a[0] == b[0] and sum(x != y for x, y in zip(a, b, strict=True)) == 1
 
 
 def compare_birth_dates(a: Profile, b: Profile) -> Compared:
@@ -110,7 +106,7 @@ def compare_birth_dates(a: Profile, b: Profile) -> Compared:
     what it begins."""
     if a.birth_date and b.birth_date:
         if a.birth_date == b.birth_date:
-            return _EQUAL
+            return _EQUAL if a.says_birth_date and b.says_birth_date else Compared(Outcome.COMPATIBLE, FROM_NUMBER)
         note = explain_difference(a.birth_date, b.birth_date)
         return Compared(Outcome.CONTRADICTING, note.value if note else "")
     ours, theirs = a.birth_date or a.partial_date, b.birth_date or b.partial_date

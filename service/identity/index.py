@@ -13,7 +13,7 @@ from service.identity.evidence import compare
 from service.identity.links import BY_PERSON, Block, Cause, IndexStore, Key, Link, Rewritten, Ruling
 from service.identity.persons import Pair, Settled, pair, settle
 from service.identity.profile import Profile, Trait
-from service.identity.rules import CONFIRMING, NAMESAKE, NEEDS_NO_RIVAL, RIVALS, Tier, Verdict, judge
+from service.identity.rules import CONFIRMING, Tier, Verdict, judge
 
 _SPEAK_OF_NUMBERS = frozenset({
     "two-numbers", "same-number-other-date", "same-number-other-name", "number-of-another",
@@ -91,7 +91,7 @@ def _judge(
 
 def _hangs_on(rule: str) -> bool:
     """Whether what becomes of one record of such a pair depends on the other, however the pair stands now."""
-    return rule in CONFIRMING or rule in RIVALS or rule == BY_PERSON
+    return rule in CONFIRMING or rule == BY_PERSON
 
 
 class _Run:
@@ -110,7 +110,6 @@ class _Run:
         agreeing = {one for one, verdict in fresh.items() if verdict.tier is Tier.CONFIRMED}
         agreeing |= {one.pair for one in self._kept() if one.rule in CONFIRMING}
         agreeing = {one for one in agreeing if one[0] in touched and one[1] in touched}
-        agreeing -= self._rivalled(fresh)
         self._load_profiles(touched)
         known = {one for one in touched if one in self._profiles}
         settled = settle(known, agreeing, self._contradicts, self._ruled(True), self._ruled(False))
@@ -149,12 +148,6 @@ class _Run:
 
     def _ruled(self, same: bool) -> set[Pair]:
         return {one.pair for one in self._rulings.values() if one.same is same}
-
-    def _rivalled(self, fresh: Mapping[Pair, Verdict]) -> set[Pair]:
-        """The pairs that agree only while nobody else could be meant, and somebody could."""
-        rules = {one: verdict.rule for one, verdict in fresh.items()} | {one.pair: one.rule for one in self._kept()}
-        rivalled = {one for both, rule in rules.items() if rule in RIVALS for one in both}
-        return {both for both, rule in rules.items() if rule == NEEDS_NO_RIVAL and not rivalled.isdisjoint(both)}
 
     def _load_profiles(self, records: Iterable[int]) -> None:
         absent = set(records) - self._profiles.keys()
@@ -195,9 +188,7 @@ class _Run:
             return Tier.CONFIRMED
         if barred(link):
             return Tier.BARRED
-        if link.rule in CONFIRMING:
-            return Tier.HELD
-        return Tier.BARRED if link.rule == NAMESAKE else Tier.PROBABLE
+        return Tier.HELD if link.rule in CONFIRMING else Tier.PROBABLE
 
     def _is_barred(self, person: Mapping[int, frozenset[int]], link: Link) -> bool:
         """Whether the persons of both are one already, were ruled two, or have different numbers. The last does not

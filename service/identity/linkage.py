@@ -25,7 +25,7 @@ from service.domain.person import (
     resident_sex,
 )
 from service.identity import evidence
-from service.identity.evidence import HOMOPHONE, Outcome
+from service.identity.evidence import Outcome
 from service.identity.names import Name, NameKind, read_name
 from service.identity.persons import Pair
 
@@ -284,8 +284,7 @@ def compare_names(ours: Sequence[str], theirs: Sequence[str]) -> Evidence:
     """Equal when any spelling of one equals any of the other's in normal form, or sounds like it where one is written
     in Latin letters; other characters of one sound differ. What is no name of a person says nothing."""
     left, right = _names(ours), _names(theirs)
-    found = evidence.compare_names(left, right)
-    return Evidence.DIFFERENT if found.note == HOMOPHONE else _OF_OUTCOME[found.outcome]
+    return _OF_OUTCOME[evidence.compare_names(left, right).outcome]
 
 
 def _names(given: Sequence[str]) -> list[Name]:

@@ -47,13 +47,14 @@ class Doubt(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A record as linkage sees it. `birth_date` is a full date, `partial_date` what there is of a shorter one; both
-    and `sex` are the record's own statement, else what its resident number states."""
+    """A record as linkage sees it. `birth_date` is a full date, `partial_date` what there is of a shorter one. `sex`
+    and, where `says_birth_date` is false, `birth_date` may be what the record's resident number states."""
 
     record: int
     institution: str
     names: tuple[Name, ...]
     birth_date: str | None
+    says_birth_date: bool
     partial_date: str | None
     sex: str | None
     numbers: frozenset[PersonIdentifier]
@@ -112,12 +113,14 @@ def read_profile(record: int, institution: str, facts: PatientFacts) -> Profile:
     sex = facts.sex if facts.sex in ("male", "female") else None
     doubts = frozenset(_doubts(numbers, residents, stated, sex))
     only = next(iter(residents)) if len(residents) == 1 else None
+    says_date = stated is not None and len(stated) == 10
     names = dict.fromkeys(read_name(one) for one in facts.names)
     return Profile(
         record,
         institution,
         tuple(one for one in names if one.kind is not NameKind.NONE),
-        stated if stated and len(stated) == 10 else (resident_birth_date(only) if only and not stated else None),
+        stated if says_date else (resident_birth_date(only) if only and not stated else None),
+        says_date,
         stated if stated and len(stated) < 10 else None,
         sex or (resident_sex(only) if only else None),
         numbers,

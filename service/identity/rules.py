@@ -10,17 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.identity.evidence import HOMOPHONE, LETTERS, PINYIN, Evidence, Outcome, compare
+from service.identity.evidence import FROM_NUMBER, HOMOPHONE, LETTERS, PINYIN, Evidence, Outcome, compare
 from service.identity.names import NameKind, Resemblance
 from service.identity.profile import Profile
 
 SHOWN_ONCE = frozenset({"number-of-another"})
 """Rules whose pairs are mostly two people: of two persons one pair is shown, not all."""
-
-NEEDS_NO_RIVAL = "same-number-homophone"
-NAMESAKE = "namesake"
-RIVALS = frozenset({NAMESAKE, "two-numbers"})
-"""A link by `NEEDS_NO_RIVAL` is held while one of its records has a link of these rules."""
 
 VERSION = 1
 """Raised with every change of a rule: each link says which version made it."""
@@ -83,11 +78,16 @@ def _is_sound(a: Profile, b: Profile) -> bool:
 
 
 def _same_number(e: Evidence, a: Profile, b: Profile) -> bool:
-    """The same valid number, and name, sex and birth date agree with it and with each other. Equality of the number
-    alone merged 609 people in 298 clusters: relatives' cards, numbers given twice (identity_audit 0.5)."""
+    """The same valid number; name and birth date agree with it and with each other, and no sex contradicts. A birth
+    date that one does not say counts where exact name and phone or card make up for it.
+
+    Equality of the number alone merged 609 people in 298 clusters: relatives' cards, numbers given twice
+    (identity_audit 0.5). Another character of one sound is not enough: twins are named so, and lend their cards.
+    """
     return (
         e.number.outcome is _EQUAL
-        and (e.name.outcome is _EQUAL or e.name.note == PINYIN)
+        and e.name.outcome in (_EQUAL, Outcome.COMPATIBLE)
+        and (e.birth_date.outcome is _EQUAL or _is_made_up_for(e))
         and not e.contradicts
         and not a.doubts
         and not b.doubts
@@ -95,18 +95,12 @@ def _same_number(e: Evidence, a: Profile, b: Profile) -> bool:
     )
 
 
-def _same_number_homophone(e: Evidence, a: Profile, b: Profile) -> bool:
-    """As `_same_number`, with one character of the given name slipped to another of its sound. Twins can be named so:
-    while a record of that sound and day bears another number, the link is held (`RIVALS`)."""
+def _is_made_up_for(e: Evidence) -> bool:
     return (
-        e.number.outcome is _EQUAL
-        and e.name.note == HOMOPHONE
-        and e.birth_date.outcome is _EQUAL
-        and e.sex.outcome is _EQUAL
-        and not e.contradicts
-        and not a.doubts
-        and not b.doubts
-        and _is_sound(a, b)
+        e.birth_date.outcome is not _CONTRADICTING
+        and e.name.outcome is _EQUAL
+        and e.name.note != LETTERS
+        and _EQUAL in (e.phone.outcome, e.card.outcome)
     )
 
 
@@ -130,6 +124,8 @@ def _same_person_without_number(e: Evidence, a: Profile, b: Profile) -> bool:
         and e.birth_date.outcome is _EQUAL
         and e.sex.outcome is _EQUAL
         and e.number.outcome is not _CONTRADICTING
+        and not a.doubts
+        and not b.doubts
         and _is_sound(a, b)
     )
 
@@ -182,7 +178,7 @@ def _newborn_and_child(e: Evidence, a: Profile, b: Profile) -> bool:
 def _name_and_number_slip(e: Evidence, a: Profile, b: Profile) -> bool:
     """A number that fails its check, one slip from the other's."""
     return e.number.note == "typo" and (
-        e.name.outcome in (_EQUAL, Outcome.COMPATIBLE) or (e.birth_date.outcome is _EQUAL and e.sex.outcome is _EQUAL)
+        e.name.outcome in (_EQUAL, Outcome.COMPATIBLE) or (_same_birth_date(e) and e.sex.outcome is _EQUAL)
     )
 
 
@@ -191,19 +187,15 @@ def _two_numbers(e: Evidence, a: Profile, b: Profile) -> bool:
     return (
         e.number.outcome is _CONTRADICTING
         and e.name.outcome is _EQUAL
-        and e.birth_date.outcome is _EQUAL
+        and _same_birth_date(e)
         and e.sex.outcome is not _CONTRADICTING
         and (Outcome.EQUAL in (e.phone.outcome, e.card.outcome) or bool(a.doubts or b.doubts))
     )
 
 
-def _namesake(e: Evidence, a: Profile, b: Profile) -> bool:
-    """Another number, a name of the same sound and the same birth date: two people who could be taken for one."""
-    return (
-        e.number.outcome is _CONTRADICTING
-        and e.name.outcome in (_EQUAL, Outcome.COMPATIBLE)
-        and e.birth_date.outcome is _EQUAL
-    )
+def _same_birth_date(e: Evidence) -> bool:
+    """Equal, whether said or stated by the number: enough for a person to look at."""
+    return e.birth_date.outcome is _EQUAL or e.birth_date.note == FROM_NUMBER
 
 
 def _open_number(e: Evidence) -> bool:
@@ -215,7 +207,7 @@ def _name_and_birth_date(e: Evidence, a: Profile, b: Profile) -> bool:
     return (
         _open_number(e)
         and e.name.outcome is _EQUAL
-        and e.birth_date.outcome is _EQUAL
+        and _same_birth_date(e)
         and e.sex.outcome is not _CONTRADICTING
         and a.kind is b.kind is NameKind.PERSON
     )
@@ -225,7 +217,7 @@ def _sound_and_birth_date(e: Evidence, a: Profile, b: Profile) -> bool:
     return (
         _open_number(e)
         and e.name.note in (PINYIN, HOMOPHONE)
-        and e.birth_date.outcome is _EQUAL
+        and _same_birth_date(e)
         and e.sex.outcome is not _CONTRADICTING
     )
 
@@ -244,7 +236,7 @@ def _name_slip(e: Evidence, a: Profile, b: Profile) -> bool:
     """Birth date, sex and phone, and a name that a slip of one character explains. Twins look the same."""
     return (
         _open_number(e)
-        and e.birth_date.outcome is _EQUAL
+        and _same_birth_date(e)
         and e.sex.outcome is _EQUAL
         and _EQUAL in (e.phone.outcome, e.card.outcome)
         and e.name.note in (Resemblance.ONE_CHARACTER, Resemblance.PART)
@@ -255,7 +247,7 @@ def _damaged_name(e: Evidence, a: Profile, b: Profile) -> bool:
     return (
         _open_number(e)
         and NameKind.DAMAGED in (a.kind, b.kind)
-        and e.birth_date.outcome is _EQUAL
+        and _same_birth_date(e)
         and e.sex.outcome is not _CONTRADICTING
         and _EQUAL in (e.phone.outcome, e.card.outcome)
     )
@@ -263,7 +255,6 @@ def _damaged_name(e: Evidence, a: Profile, b: Profile) -> bool:
 
 RULES = (
     Rule("same-number", Tier.CONFIRMED, 100, _same_number),
-    Rule(NEEDS_NO_RIVAL, Tier.CONFIRMED, 98, _same_number_homophone),
     Rule("same-hospital-number", Tier.CONFIRMED, 100, _same_hospital_number),
     Rule("same-name-birth-sex-phone", Tier.CONFIRMED, 100, _same_phone),
     Rule("same-name-birth-sex-card", Tier.CONFIRMED, 100, _same_card),
@@ -274,7 +265,6 @@ RULES = (
     Rule("number-of-another", Tier.PROBABLE, 20, _number_of_another),
     Rule("number-slip", Tier.PROBABLE, 95, _name_and_number_slip),
     Rule("two-numbers", Tier.PROBABLE, 60, _two_numbers),
-    Rule(NAMESAKE, Tier.BARRED, 0, _namesake),
     Rule("name-and-birth-date", Tier.PROBABLE, 80, _name_and_birth_date),
     Rule("name-and-phone", Tier.PROBABLE, 90, _name_and_phone),
     Rule("sound-and-birth-date", Tier.PROBABLE, 75, _sound_and_birth_date),

@@ -21,12 +21,12 @@ CREATE TABLE given (id INTEGER PRIMARY KEY, person INTEGER, institution TEXT, lo
 CREATE TABLE waiting (a INTEGER, b INTEGER, score INTEGER, why TEXT);
 """
 _PLACE = """
-CREATE TABLE record AS SELECT *, row_number() OVER (ORDER BY institution, local_id, own) AS place FROM given;
-CREATE UNIQUE INDEX record_by_place ON record (place);
+CREATE TABLE record (place INTEGER PRIMARY KEY, id INTEGER, person INTEGER, institution TEXT, local_id TEXT, own TEXT);
+INSERT INTO record (id, person, institution, local_id, own) SELECT * FROM given ORDER BY institution, local_id, own;
 CREATE UNIQUE INDEX record_by_id ON record (id);
 CREATE INDEX record_by_person ON record (person);
-CREATE TABLE person AS SELECT person AS id, label(min(own)) AS label, count(*) AS n FROM record GROUP BY person;
-CREATE UNIQUE INDEX person_by_id ON person (id);
+CREATE TABLE person (id INTEGER PRIMARY KEY, label TEXT, n INTEGER);
+INSERT INTO person SELECT person, label(min(own)), count(*) FROM record GROUP BY person;
 DROP TABLE given;
 """
 _RECORDS = """
