@@ -27,6 +27,7 @@ from service.security.caller import Caller, Role
 from service.security.keys import KeyRing
 
 LARGEST_PAGE = 500
+_DIGEST = "recognition"
 _NEXT = re.compile(r"[0-9]{1,17}~[0-9a-f-]{36}")
 
 
@@ -104,13 +105,14 @@ class Recognitions:
             "reports": _text(reports),
             "note": note,
             "patient_informed": form.patient_informed,
-            "body_sha256": form.sha256,
+            "body_digest": self._keys.token(_DIGEST, form.sha256.hex()),
         }
 
     def _store(self, conn: Connection, row: dict[str, Any], caller: Caller) -> Recorded:
         known = conn.execute(_ONE, {"wanted": row["decision_id"], "order": row["order_id"]}).mappings().one_or_none()
         if known is not None:
-            if bytes(known["body_sha256"]) != row["body_sha256"]:
+            renewed = self._keys.renewed
+            if renewed(_DIGEST, bytes(known["body_digest"])) != renewed(_DIGEST, row["body_digest"]):
                 raise Contradiction("another choice was already recorded for this order")
             return Recorded(_shown(known), False)
         _require_standing(conn, row["decision_id"])

@@ -144,15 +144,22 @@ def damaged(database: Path) -> Iterator[None]:
             conn.execute("DROP TABLE kept")
 
 
-def ask(watch: Watch, client: httpx.Client, person: Person) -> None:
-    """Right questions and a choice; the answers name nobody either."""
+def ask(watch: Watch, client: httpx.Client, person: Person) -> list[Any]:
+    """Right questions and a choice; the answers name nobody either. Gives what was answered."""
+    said = []
     for code in ("58410-2", "718-7", "1742-6"):
         answer = client.post("/api/v1/match", json={"patient": patient_of(person), "orders": [order(code)]})
         assert answer.status_code == 200
         watch.hear("answer", answer.content)
+        found = answer.json()
+        said.append((found["patient"], [(one["decision"], len(one["candidates"])) for one in found["orders"]]))
     choice = {"decisionId": answer.json()["decisionId"], "orderId": "o1", "action": "repeated", "reasons": ["other"]}
     note = f"{person.name} {person.phone} {person.number}"
-    watch.hear("choice", client.post("/api/v1/recognitions", json={**choice, "note": note}).content)
+    for _ in range(2):
+        recorded = client.post("/api/v1/recognitions", json={**choice, "note": note})
+        assert recorded.status_code in (200, 201)
+        watch.hear("choice", recorded.content)
+    return said
 
 
 def break_and_ask(watch: Watch, client: httpx.Client, database: Path, person: Person) -> set[int]:
@@ -188,7 +195,7 @@ def test_no_patient_is_named_anywhere(region: tuple[Watch, Path], tmp_path: Path
             body = {"patient": patient_of(ZHOU), "orders": [order()]}
             watch.hear("answer to a stranger", client.post("/api/v1/match", json=body, headers=headers).content)
         client.headers["Authorization"] = f"Bearer {token}"
-        ask(watch, client, ZHOU)
+        before = ask(watch, client, ZHOU)
         statuses = set()
         for method, path, more in refused(XIE):
             answer = client.request(method, path, **more)
@@ -200,7 +207,8 @@ def test_no_patient_is_named_anywhere(region: tuple[Watch, Path], tmp_path: Path
         with without(home / "testonce.db", "decision"):
             watch.run("load", "--institution", REQUESTER, str(files / REQUESTER), status=None)
         watch.run("keys", "rotate", "--settle", "0")
-        ask(watch, client, ZHOU)
+        assert ask(watch, client, ZHOU) == before
+        assert before[0][0] == {"match": "confirmed"}
         watch.hear("metrics", client.get("/metrics").content)
         watch.hear(
             "recognitions", client.get("/api/v1/recognitions", headers={"Authorization": f"Bearer {auditor}"}).content

@@ -131,7 +131,9 @@ HOLDINGS = (
         owner="institution",
     ),
     Holding(tables.decision, ("id",), seals=(_own("given", "decision"), _own("answer", "decision"))),
-    Holding(tables.recognition, ("id",), seals=(_own("note", "recognition"),)),
+    Holding(
+        tables.recognition, ("id",), (Token("body_digest", _always("recognition")),), (_own("note", "recognition"),)
+    ),
     Holding(
         tables.identity_ruling,
         ("id",),
@@ -145,7 +147,6 @@ PLAIN = {
     "audit_head.hash": "a hash of entries, which hold no patient's data",
     "audit_head.mac": "under the audit key, which does not rotate",
     "exam.body": "what the exam was, without who",
-    "recognition.body_sha256": "a hash of codes and ids, so that a repeated call is told from another",
     "reference_file.body": "network and catalogue",
     "report.head": "what the report is, without who",
     "resource.sha256": "where the resource is no patient: see HOLDINGS for the others",

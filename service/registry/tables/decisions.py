@@ -86,7 +86,7 @@ recognition = Table(
     Column("reports", Text, nullable=False),  # JSON list of {ref, institution, version}
     Column("note", LargeBinary),  # sealed
     Column("patient_informed", Boolean),
-    Column("body_sha256", LargeBinary(32), nullable=False),
+    Column("body_digest", LargeBinary(32), nullable=False),  # a note can be guessed
     UniqueConstraint("decision_id", "order_id"),
     Index(None, "recorded_at"),
 )

@@ -299,7 +299,7 @@ def upgrade() -> None:
         sa.Column("reports", sa.Text(), nullable=False),
         sa.Column("note", sa.LargeBinary(), nullable=True),
         sa.Column("patient_informed", sa.Boolean(), nullable=True),
-        sa.Column("body_sha256", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("body_digest", sa.LargeBinary(length=32), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recognition")),
         sa.UniqueConstraint("decision_id", "order_id", name=op.f("uq_recognition_decision_id_order_id")),
     )
