@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Row, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from service.decisions.codec import decode_request
 from service.decisions.evidence import EvidenceReader
 from service.decisions.reference import ReferenceReader
-from service.decisions.rows import make_decision
+from service.decisions.rows import disclosed, make_decision
 from service.decisions.sharing import SharedReader
-from service.domain.decision import Decision
+from service.domain.errors import TestOnceError
 from service.matching.policy import Policy
 from service.registry.bulk import Among, ByKeys
 from service.registry.database import Database
@@ -76,12 +77,19 @@ class Evaluator:
         if row.superseded_by is not None:
             return Renewed(row.id, row.institution)
         try:
-            request = decode_request(self._keys.open(row.given, f"decision|given|{row.id}"))
-            before = self._keys.open(row.answer, f"decision|answer|{row.id}") if compare else b""
-        except ValueError:
-            # it stays invalidated, and those concerned are told: nobody can rely on it, and it holds up no other
-            _log.error("decision %s cannot be evaluated again: what it was given cannot be read", row.id)
+            return self._evaluated(conn, row, evidence, policy, compare)
+        except (TestOnceError, SQLAlchemyError):
+            raise  # it cannot be done now: all of them wait
+        except Exception as error:
+            # It stays invalidated, and those concerned are told: nobody relies on it, and it holds up no other.
+            _log.error("decision %s cannot be evaluated again: %s", row.id, type(error).__name__)
             return Renewed(row.id, row.institution)
+
+    def _evaluated(
+        self, conn: Connection, row: Row[Any], evidence: EvidenceReader, policy: Policy, compare: bool
+    ) -> Renewed:
+        request = decode_request(self._keys.open(row.given, f"decision|given|{row.id}"))
+        before = self._keys.open(row.answer, f"decision|answer|{row.id}") if compare else b""
         known = evidence.gather(conn, request, policy)
         made = make_decision(
             request, known.evidence, policy, self._keys,
@@ -98,11 +106,6 @@ class Evaluator:
             tuple(sorted(disclosed(made.decided))),
             not compare or told(before) != told(made.answer),
         )
-
-
-def disclosed(decided: Decision) -> set[int]:
-    """The reports whose content a decision shows."""
-    return {candidate.head.id for order in decided.orders for candidate in order.candidates if candidate.disclosed}
 
 
 class _Reuse(msgspec.Struct, frozen=True):

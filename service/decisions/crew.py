@@ -7,6 +7,7 @@ the pipe and goes too.
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -70,14 +71,14 @@ def _receive(pipe: Pipe[Any, Any]) -> list[Renewed]:
 
 
 @contextmanager
-def crew(opener: Opener, size: int) -> Iterator[Crew]:
-    """`size` processes until the block ends."""
+def crew(opener: Opener, size: int, nice: int = 0) -> Iterator[Crew]:
+    """`size` processes until the block ends; `nice` is how far they stand back behind others for the processor."""
     context = get_context("spawn")  # a fork would copy locks that other threads hold
     pipes, processes = [], []
     try:
         for _ in range(size):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs, opener), name="evaluator", daemon=True)
+            process = context.Process(target=_work, args=(theirs, opener, nice), name="evaluator", daemon=True)
             process.start()
             theirs.close()
             pipes.append(ours)
@@ -92,10 +93,11 @@ def crew(opener: Opener, size: int) -> Iterator[Crew]:
             process.join()
 
 
-def _work(pipe: Pipe[Any, Any], opener: Opener) -> None:
+def _work(pipe: Pipe[Any, Any], opener: Opener, nice: int) -> None:
     """The life of a child. Errors go back by their kind alone: their words may quote what was evaluated."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # at a terminal it reaches all; the parent says when it is over
     try:
+        os.nice(nice)
         evaluator = opener()
         gc.freeze()
         gc.set_threshold(100_000, 20, 50)

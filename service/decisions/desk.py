@@ -21,7 +21,7 @@ from service.decisions.reference import ReferenceReader
 from service.decisions.render import render_decision
 from service.decisions.request import read_request
 from service.decisions.rests import TRIES, Stale, come_again, put_ground
-from service.decisions.rows import Made, make_decision
+from service.decisions.rows import Made, disclosed, make_decision
 from service.domain.decision import Decision, Match
 from service.domain.errors import NotFound, NotPermitted
 from service.domain.order import MatchRequest
@@ -181,13 +181,9 @@ def _audit_entry(decided: Decision, request: MatchRequest, caller: Caller, row: 
             "orders": {one.id: one.outcome.value for one in decided.orders},
             "policy": row["policy_version"],
             **({"restrictedConsent": True} if request.encounter.restricted_consent else {}),
-            **({"reports": sorted(_disclosed(decided))} if decided.match is not Match.UNKNOWN else {}),
+            **({"reports": sorted(disclosed(decided))} if decided.match is not Match.UNKNOWN else {}),
         },
     )
-
-
-def _disclosed(decided: Decision) -> set[int]:
-    return {candidate.head.id for order in decided.orders for candidate in order.candidates if candidate.disclosed}
 
 
 def _read_entry(action: Action, decision_id: str, caller: Caller) -> AuditEntry:

@@ -28,17 +28,19 @@ from service.registry.database import Database
 from service.registry.reach import Change
 from service.registry.tables import decision
 
-BATCH = 200
-"""Decisions evaluated and committed together: matches wait no longer than that takes."""
+BATCH = 100
+"""Decisions evaluated and committed together: a match waits no longer than their commit takes."""
 
 POLL_SECONDS = 0.5
 _AFTER_ERROR_SECONDS = 5.0
 _log = logging.getLogger("testonce")
 
-STORM = 2000
+STORM = 1000
 """As many decisions to evaluate again are worth starting processes for, which takes about a second."""
 
 MOST_PROCESSES = 4
+_NICE = 10
+"""In the background evaluating stands back behind answering."""
 
 Portion = tuple[Change, list[str]]
 """Decisions that a change touches."""
@@ -76,7 +78,7 @@ class Reach:
         decisions they touched, in the order of their ids. Raises Unavailable; what was done by then stays done."""
         wanted = set(changes) if changes is not None else self._waiting_ids()
         while not wanted.isdisjoint(self._waiting_ids()):
-            if not self._work(lambda: False):
+            if not self._work(lambda: False, 0):
                 time.sleep(0.05)
         return self.affected(wanted)
 
@@ -103,7 +105,7 @@ class Reach:
             pause = POLL_SECONDS
             try:
                 if self._waiting_ids():
-                    self._work(self._stop.is_set)
+                    self._work(self._stop.is_set, _NICE)
             except Exception as error:  # whatever it is, the changes wait and are tried again
                 _log.error("decisions wait to be evaluated again: %s", type(error).__name__)
                 pause = _AFTER_ERROR_SECONDS
@@ -114,7 +116,7 @@ class Reach:
         self.waiting = len(found)
         return found
 
-    def _work(self, is_over: Callable[[], bool]) -> bool:
+    def _work(self, is_over: Callable[[], bool], nice: int) -> bool:
         """Works off what waits now; False where another process is at it."""
         with alone(self._database, "reach") as is_alone:
             if not is_alone:
@@ -123,7 +125,7 @@ class Reach:
                 waiting = reach.waiting_changes(conn)
                 is_storm = reach.count_unsettled(conn, STORM) >= STORM
             tally = _Tally()
-            with self._renewing(is_storm) as renew:
+            with self._renewing(is_storm, nice) as renew:
                 for batch in _batches(renew(tally.noting(self._portions(waiting)))):
                     if is_over():
                         break
@@ -131,14 +133,14 @@ class Reach:
             return True
 
     @contextmanager
-    def _renewing(self, is_storm: bool) -> Iterator[Callable[[Iterator[Portion]], Iterator[Renewal]]]:
+    def _renewing(self, is_storm: bool, nice: int) -> Iterator[Callable[[Iterator[Portion]], Iterator[Renewal]]]:
         """The way to evaluate portions again: here, or in a storm by processes."""
         if not is_storm or self._opener is None:
             yield lambda portions: (
                 (one, self._evaluator.renew(one[1], compare=one[0].may_join) if one[1] else []) for one in portions
             )
             return
-        with crew(self._opener, max(1, min(os.cpu_count() or 1, MOST_PROCESSES))) as processes:
+        with crew(self._opener, max(1, min(os.cpu_count() or 1, MOST_PROCESSES)), nice) as processes:
             yield lambda portions: processes.renew((one, (one[1], one[0].may_join)) for one in portions)
 
     def _portions(self, changes: Sequence[Change]) -> Iterator[tuple[Change, list[str], bool]]:

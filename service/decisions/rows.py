@@ -72,6 +72,11 @@ def make_decision(
     return Made(decided, answer, row, [_prompt_row(one, row, policy) for one in decided.orders])
 
 
+def disclosed(decided: Decision) -> set[int]:
+    """The reports whose content a decision shows."""
+    return {candidate.head.id for order in decided.orders for candidate in order.candidates if candidate.disclosed}
+
+
 def _prompt_row(one: OrderDecision, row: dict[str, Any], policy: Policy) -> dict[str, Any]:
     item = policy.catalogue.items.get(one.item or "")
     offered = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.decisions.reach import Renewal, _batches, _Tally
+from service.decisions.reach import BATCH, Renewal, _batches, _Tally
 from service.registry.reach import Change
 
 ONE, TWO = (Change(number, 0, "unlink", "wang", ()) for number in (1, 2))
@@ -30,7 +30,7 @@ def test_change_with_a_decision_that_must_be_evaluated_again_waits() -> None:
 
 
 def test_batches_hold_every_renewal_once_and_in_order() -> None:
-    renewals: list[Renewal] = [((ONE, [str(n)]), []) for n in range(450)]
+    renewals: list[Renewal] = [((ONE, [str(n)]), []) for n in range(2 * BATCH + 50)]
     batches = list(_batches(iter(renewals)))
     assert [one for batch in batches for one in batch] == renewals
-    assert [len(batch) for batch in batches] == [200, 200, 50]
+    assert [len(batch) for batch in batches] == [BATCH, BATCH, 50]
