@@ -182,6 +182,15 @@ def _beyond(holding: Holding, at: Sequence[Any]) -> ColumnElement[bool]:
     return order[0] > values[0] if len(order) == 1 else tuple_(*order) > tuple_(*values)
 
 
+def _near(holding: Holding, after: Sequence[Any] | None, last: Sequence[Any] | None) -> list[ColumnElement[bool]]:
+    """The same for the record that a row is joined with: PostgreSQL does not conclude it, and would begin at the first
+    record for every page."""
+    if holding.owner != "record":
+        return []
+    its_id = patient_record.c.id
+    return ([its_id >= after[0]] if after else []) + ([its_id <= last[0]] if last else [])
+
+
 def _owned(holding: Holding, statement: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     """The statement, with whose row it is as `its_owner`."""
     if holding.owner == "institution":
@@ -198,7 +207,7 @@ def _page(holding: Holding, after: Sequence[Any] | None) -> Select[*tuple[Any, .
     weight = [holding.table.c[holding.weight].label("weight")] if holding.weight else []
     statement: Select[*tuple[Any, ...]] = _owned(holding, select(*_order(holding), *weight))
     statement = statement.order_by(*_order(holding))
-    return statement if after is None else statement.where(_beyond(holding, after))
+    return statement if after is None else statement.where(_beyond(holding, after), *_near(holding, after, None))
 
 
 def _light(holding: Holding, page: Sequence[Row[*tuple[Any, ...]]]) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -222,7 +231,9 @@ def _rows(
         column = holding.table.c[one.column]
         under_current = func.substr(column, 1, len(keys.seal_head), type_=LargeBinary) == keys.seal_head
         wanted.append(column if follows else case((under_current, null()), else_=column).label(column.name))
-    statement: Select[*tuple[Any, ...]] = _owned(holding, select(*wanted)).where(~_beyond(holding, last))
+    statement: Select[*tuple[Any, ...]] = _owned(holding, select(*wanted)).where(
+        ~_beyond(holding, last), *_near(holding, after, last)
+    )
     if after is not None:
         statement = statement.where(_beyond(holding, after))
     return statement.with_for_update(of=holding.table, skip_locked=True)

@@ -83,9 +83,7 @@ def test_rotation_killed_again_and_again(any_world: World, database_url: str, mo
         _, after = standing(conn, keys)
         assert leftovers(conn) == 0
         assert not set(gone) & set(secrets(conn))
-    assert len(after) == known + 2 * len(
-        POINTS
-    )  # a question leaves a decision: two values
+    assert len(after) == known + 2 * len(POINTS)  # a question leaves a decision: two values
     assert [one for one in plain if one not in after] == []
 
 
