@@ -19,7 +19,9 @@ from service.decisions.reports import OfferedReports
 from service.domain.errors import Unavailable
 from service.edge.commits import SharedCommits
 from service.edge.parts import Pace, Parts
+from service.identity.store.inquiries import Inquiries
 from service.identity.store.linker import Linker
+from service.identity.store.rulings import Rulings
 from service.recognition.events import OrderEvents
 from service.recognition.records import Recognitions
 from service.recognition.statistics import Statistics
@@ -64,6 +66,7 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = lambda: datet
     audit = AuditLog(database, keys)
     journal = Journal(database, audit.gathering)
     reference = ReferenceReader(database)
+    linker = Linker(database, keys)
     return Parts(
         settings=settings,
         database=database,
@@ -87,7 +90,9 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = lambda: datet
         ),
         events=OrderEvents(database, journal, audit, clock),
         statistics=Statistics(database, journal, audit, lambda: reference.current_policy().network.zone, clock),
-        linker=Linker(database, keys),
+        linker=linker,
+        rulings=Rulings(database, keys, linker, audit),
+        inquiries=Inquiries(database, keys, audit),
         pool=ThreadPoolExecutor(settings.threads, thread_name_prefix="work"),
         pace=Pace(settings.rate_limit) if settings.rate_limit else None,
     )

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from service.api import calls, checkpoints, health, match, notices, reference, reports
+from service.api import calls, checkpoints, health, identity, match, notices, reference, reports
 from service.api import documentation as docs
 from service.api.gate import Gate
 from service.domain.errors import TestOnceError
@@ -102,6 +102,7 @@ def _router(parts: Parts) -> APIRouter:
         "GET", "/api/v1/reports/{report_id}", reports.read_report, "A report byte for byte as it was received",
         openapi_extra=docs.query("decision"), responses=docs.answers(401, 403, 404, 409, 503),
     )  # fmt: skip
+    _add_identity(call)
     call("GET", "/api/v1/catalogue", reference.read_catalogue, "The items that can be recognised")
     call("GET", "/api/v1/catalogue/{item_id}", reference.read_item, "One item or panel", responses=found)
     call("GET", "/api/v1/institutions", reference.read_institutions, "Who takes part, and what certifies them")
@@ -109,6 +110,38 @@ def _router(parts: Parts) -> APIRouter:
     call("GET", "/readyz", health.readyz, "Can questions be answered", responses=docs.answers(503))
     call("GET", "/metrics", health.exposition, "Prometheus", include_in_schema=False)
     return router
+
+
+def _add_identity(call: Callable[..., None]) -> None:
+    """Who is who: for stewards."""
+    here = "/api/v1/identity"
+    call(
+        "GET", f"{here}/review", identity.read_review, "What waits for a person's decision, the highest stake first",
+        openapi_extra=docs.query("limit", "after", "institution"),
+        responses=docs.answers(400, 401, 403, 503, schema=docs.REVIEW_ANSWER),
+    )  # fmt: skip
+    found = docs.answers(400, 401, 403, 404, 503)
+    call(
+        "GET", f"{here}/explain", identity.read_explanation, "Why two records are one person, or are not",
+        openapi_extra=docs.query("a", "b", "at"), responses=found,
+    )  # fmt: skip
+    call(
+        "GET", f"{here}/person", identity.read_person, "Which records are one person, now or at a time",
+        openapi_extra=docs.query("record", "at"), responses=found,
+    )  # fmt: skip
+    for path, work, summary in (
+        ("links", identity.link, "Two records are one person; in force when another user says the same"),
+        ("unlinks", identity.unlink, "Two records are no longer one person"),
+        ("not-same", identity.not_same, "Two records are two persons, whatever comes"),
+        ("withdrawals", identity.withdraw, "Take back what was ruled or proposed on two records"),
+    ):
+        answers = docs.answers(400, 401, 403, 404, 409, 413, 415, 503, schema=docs.RULING_ANSWER)
+        if path == "links":
+            answers[201] = {**answers[200], "description": "Proposed"}
+        call(
+            "POST", f"{here}/{path}", work, summary,
+            openapi_extra=docs.body_of(docs.RULING_BODY, docs.RULING_EXAMPLE), responses=answers,
+        )  # fmt: skip
 
 
 def _openapi(app: FastAPI, original: Callable[[], dict[str, Any]]) -> dict[str, Any]:

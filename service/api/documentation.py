@@ -6,6 +6,7 @@ from typing import Any
 
 from service.decisions.notices import CHANGED, WRONG_PERSON
 from service.edge.problem import INTERNAL, KINDS, MEDIA_TYPE
+from service.identity.store.rulings import LONGEST_REASON
 from service.recognition.reasons import REASONS
 from service.recognition.statistics import GROUPS
 
@@ -177,6 +178,48 @@ NOTICES_ANSWER: dict[str, Any] = {
             },
         },
         "next": {"type": ["string", "null"], "description": "the `after` of the next page; null: no more for now"},
+    },
+}
+
+_RECORD = {"type": "string", "description": "institution/local_id"}
+RULING_BODY: dict[str, Any] = {
+    "type": "object",
+    "required": ["a", "b", "why"],
+    "properties": {"a": _RECORD, "b": _RECORD, "why": {"type": "string", "minLength": 1, "maxLength": LONGEST_REASON}},
+    "additionalProperties": False,
+}
+RULING_EXAMPLE = {"a": "jl-central/000123", "b": "jl-county/77", "why": "asked her; both ward books agree"}
+RULING_ANSWER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "state": {"type": "string", "enum": ["proposed", "in-force", "withdrawn"]},
+        "rulings": {"type": "array", "items": {"type": "integer"}},
+        "change": {"type": ["integer", "null"], "description": "the change that notices and decisions name"},
+    },
+}
+REVIEW_ANSWER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "pairs": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "a": _RECORD,
+                    "b": _RECORD,
+                    "tier": {"type": "string", "enum": ["probable", "held"]},
+                    "score": {"type": "integer"},
+                    "why": {"type": "array", "items": {"type": "string"}},
+                    "links": {"type": "integer", "description": "how many links wait between the two persons"},
+                    "stake": {
+                        "type": "object",
+                        "properties": {"reports": {"type": "integer"}, "decisions": {"type": "integer"}},
+                    },
+                },
+            },
+        },
+        "next": {"type": ["string", "null"]},
+        "alarms": {"type": ["object", "null"], "description": "with the first page only"},
     },
 }
 

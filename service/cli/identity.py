@@ -5,8 +5,19 @@ from __future__ import annotations
 import typer
 
 from service.cli.identity_evaluate import evaluate
+from service.cli.identity_explain import explain
 from service.cli.identity_export import export
+from service.cli.identity_rebuild import rebuild
+from service.cli.identity_review import review
+from service.cli.identity_rulings import link, not_same, unlink, withdraw
 
 app = typer.Typer(help="Which records are one person, and what people decided about it.", no_args_is_help=True)
+app.command("review")(review)
+app.command("explain")(explain)
+app.command("link")(link)
+app.command("unlink")(unlink)
+app.command("not-same")(not_same)
+app.command("withdraw")(withdraw)
 app.command("export")(export)
 app.command("evaluate")(evaluate)
+app.command("rebuild")(rebuild)

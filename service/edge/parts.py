@@ -22,7 +22,9 @@ from service.decisions.reports import OfferedReports
 from service.decisions.rests import TRIES, Stale, come_again
 from service.edge.commits import SharedCommits
 from service.edge.errors import TooManyRequests
+from service.identity.store.inquiries import Inquiries
 from service.identity.store.linker import Linker
+from service.identity.store.rulings import Rulings
 from service.recognition.events import OrderEvents
 from service.recognition.records import Recognitions
 from service.recognition.statistics import Statistics
@@ -76,6 +78,8 @@ class Parts:
     events: OrderEvents
     statistics: Statistics
     linker: Linker
+    rulings: Rulings
+    inquiries: Inquiries
     pool: ThreadPoolExecutor
     pace: Pace | None = field(default=None)
 

@@ -80,14 +80,16 @@ class Block:
     def is_crowded(self) -> bool:
         """Whether too many share it for it to tell anything: a placeholder, a desk's phone, a card for everybody.
         Who shares a phone, card or number is counted by name and birth date, as one person has many records."""
-        if len(self.members) > _MOST_RECORDS:
+        if len(self.members) > CROWD_RECORDS:
             return True
-        return self.trait in _OF_A_PERSON and len({who for who, _ in self.members}) > _MOST_PEOPLE
+        return self.trait in OF_A_PERSON and len({who for who, _ in self.members}) > CROWD_PEOPLE
 
 
-_MOST_RECORDS = 60
-_MOST_PEOPLE = 12
-_OF_A_PERSON = frozenset({Trait.PHONE, Trait.CARD, Trait.NUMBER})
+CROWD_RECORDS = 60
+CROWD_PEOPLE = 12
+"""A value that more records or people share is crowded."""
+OF_A_PERSON = frozenset({Trait.PHONE, Trait.CARD, Trait.NUMBER})
+"""Traits that are one person's, or a household's."""
 CUT_OFF = 200
 """A block is read no further than this."""
 
