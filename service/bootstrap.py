@@ -27,7 +27,7 @@ from service.recognition.records import Recognitions
 from service.recognition.statistics import Statistics
 from service.registry.database import Database
 from service.registry.journal import Journal
-from service.registry.reference_store import KEYS, WRONG_KEYS, current_version
+from service.registry.reference_store import WRONG_KEYS, opens
 from service.security.keys import KeyRing
 from service.security.tokens import Tokens
 from service.settings import Settings, load_settings
@@ -50,10 +50,10 @@ def check_keys(database: Database, keys: KeyRing) -> None:
     """Unavailable when the database was filled under other keys. An empty or old one is judged by who asks it more."""
     try:
         with database.read() as conn:
-            known = current_version(conn, KEYS)
+            is_ours = opens(conn, keys.fingerprints)
     except Unavailable:
         return
-    if known is not None and known not in keys.fingerprints:
+    if not is_ours:
         database.close()
         raise Unavailable(WRONG_KEYS, retry_after=60)
 

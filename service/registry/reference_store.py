@@ -38,6 +38,9 @@ def save(conn: Connection, kind: str, version: str, text: str) -> bool:
 
 KEYS = "keys"
 """The kind under which the fingerprint of the installation's keys is kept."""
+OLD_KEYS = "keys-old"
+"""The same of those that rows may still stand under, from the switch of a rotation to its end; then `NO_KEYS`."""
+NO_KEYS = "none"
 
 
 def bind_keys(conn: Connection, fingerprints: Sequence[str]) -> None:
@@ -50,9 +53,15 @@ def bind_keys(conn: Connection, fingerprints: Sequence[str]) -> None:
 def require_keys(conn: Connection, fingerprints: Sequence[str]) -> None:
     """InvalidInput where this database is filled under keys that are none of these: what they sealed would not open,
     and nobody would be found by their tokens."""
-    known = current_version(conn, KEYS)
-    if known is not None and known not in fingerprints:
+    if not opens(conn, fingerprints):
         raise InvalidInput(WRONG_KEYS)
+
+
+def opens(conn: Connection, fingerprints: Sequence[str]) -> bool:
+    """Whether keys of these fingerprints open all of this database; one that knows none yet is open to any. One that
+    was saved in the middle of a rotation needs both pairs: its rows stand under either."""
+    needed = (current_version(conn, KEYS), current_version(conn, OLD_KEYS))
+    return all(one in (None, NO_KEYS) or one in fingerprints for one in needed)
 
 
 WRONG_KEYS = "the key file is not the one this database was filled with; put back its copy"

@@ -40,7 +40,7 @@ from service.registry.tables import key_rotation, patient_record
 from service.security.keys import KeyRing
 
 _FIRST, _MOST = 64, 4096
-_SHORT, _LONG = 0.03, 0.12
+_SHORT, _LONG = 0.02, 0.06
 """A batch shorter than this many seconds is followed by a larger one, a longer one by a smaller: others wait."""
 _BYTES = 32 * 1024 * 1024
 

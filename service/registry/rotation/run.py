@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import delete, select
 
 from service.domain.errors import Unavailable
 from service.registry import reference_store
@@ -81,9 +81,6 @@ class Rotation:
             keys = self._read()
             with self._database.read() as conn:
                 reference_store.require_keys(conn, KeyRing(keys).fingerprints)
-                finished = _is_finished(conn, keys)
-            if finished:
-                return self._end(keys)
             if state_of(keys) is State.NONE:
                 keys = self._write(keys.with_new_pair())
                 self._say(f"prepared   keys {keys.newest} beside keys {keys.current}: keep a copy of {self._path}")
@@ -94,7 +91,8 @@ class Rotation:
             if until is State.SWITCHED:
                 return False
             self._rewrite(keys, on_progress)
-            return self._end(self._write(keys.without_old()))
+            self._drop_old(keys)
+            return True
 
     def _read(self) -> KeyMaterial:
         try:
@@ -117,6 +115,7 @@ class Rotation:
             self._database.lock(conn, "keys")
             reference_store.require_keys(conn, fingerprints)
             reference_store.save(conn, reference_store.KEYS, fingerprints[0], "")
+            reference_store.save(conn, reference_store.OLD_KEYS, fingerprints[1], "")
         self._write(switched)
         self._say(f"switched   rows are written under keys {switched.current} from now on")
         return switched
@@ -144,15 +143,11 @@ class Rotation:
                 self._sleep(left)
             work.forget()
 
-    def _end(self, keys: KeyMaterial) -> bool:
+    def _drop_old(self, keys: KeyMaterial) -> None:
+        """First says in the database that it needs them no more: a copy of it that needs them always says so."""
         with self._database.write() as conn:
+            reference_store.save(conn, reference_store.OLD_KEYS, reference_store.NO_KEYS, "")
             conn.execute(delete(key_rotation))
         self._database.empty_log()
+        self._write(keys.without_old())
         self._say(f"done       the old keys are gone; keep a copy of {self._path}, and none older")
-        return True
-
-
-def _is_finished(conn: Connection, keys: KeyMaterial) -> bool:
-    """Whether a rotation was broken off after its very last step."""
-    left = conn.execute(select(key_rotation.c.key_id).limit(1)).scalar()
-    return state_of(keys) is State.NONE and left == keys.current

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from service.domain.errors import InvalidInput, Unavailable
 from service.domain.person import IdentifierKind
 from service.registry import reference_store
 from service.registry.alone import alone
+from service.registry.database import Database
 from service.registry.evidence import find_records
 from service.registry.ingest_store import SqlIngestStore
 from service.registry.rotation import rewrite
@@ -161,6 +163,26 @@ def test_keys_of_before_are_refused_after(filled: World, tmp_path: Path) -> None
     with pytest.raises(InvalidInput, match="put back its copy"):
         Rotation(filled.parts.database, copy, grace=0, settle=0).run(State.NONE, lambda _: None)
     assert len(key_file.read(copy).pairs) == 1
+
+
+def test_database_saved_in_the_middle_needs_both_keys(world: World, tmp_path: Path) -> None:
+    """Put back later, beside the new keys only, its older rows would be nobody's."""
+    fill(world)
+    path, saved = world.settings.resolved_keys_file, tmp_path / "saved.db"
+    rotate(world, State.SWITCHED)
+    both = KeyRing.load(path).pinned()
+    with sqlite3.connect(world.parts.database.url.database or "") as live, sqlite3.connect(saved) as copy:
+        live.backup(copy)
+    rotate(world)
+    new = KeyRing.load(path)
+    restored = Database.open(f"sqlite:///{saved}")
+    with restored.read() as conn:
+        assert reference_store.opens(conn, both.fingerprints)
+        with pytest.raises(InvalidInput, match="put back its copy"):
+            reference_store.require_keys(conn, new.fingerprints)
+    restored.close()
+    with world.parts.database.read() as conn:
+        assert reference_store.opens(conn, new.fingerprints)
 
 
 def test_status_says_how_far(filled: World) -> None:
