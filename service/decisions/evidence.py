@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from service.domain.decision import Evidence
+from service.domain.decision import Evidence, Match
 from service.domain.order import MatchRequest, PatientQuery
 from service.domain.person import PersonIdentifier
 from service.domain.report import ExamCandidate, LabCandidate
@@ -92,10 +92,16 @@ class EvidenceReader:
         identifiers then find the others."""
         tokens = {*self._tokens(read_identifiers(query)), *self._local_tokens(query, requester)}
         records = known.find_records(conn, self._keys, tokens)
+        if is_crowded := len(records) > known.MOST_FOUND:
+            records = known.find_records(conn, self._keys, self._local_tokens(query, requester))
         own = own_records(query, requester, records)
         person = complete(query, own)
-        if more := set(self._tokens(person.identifiers)) - tokens:
-            records = known.find_records(conn, self._keys, tokens | more)
+        if more := set() if is_crowded else set(self._tokens(person.identifiers)) - tokens:
+            found = known.find_records(conn, self._keys, tokens | more)
+            is_crowded = len(found) > known.MOST_FOUND
+            records = records if is_crowded else found
+        if is_crowded and not own:  # a number that everybody bears: nobody is found by it, and who bears it is unsure
+            return Linkage(Match.CONFLICT)
         index, fellows = self._index(conn, [one.id for one in records])
         return link(person, own, [*records, *fellows], index)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.domain.person import PersonIdentifier
+from service.domain.person import IdentifierKind, PersonIdentifier
 from service.identity.birth_dates import explain_difference
 from service.identity.names import Name, NameKind, Resemblance, resemble
 from service.identity.profile import Profile
@@ -124,18 +124,24 @@ def compare_sexes(ours: str | None, theirs: str | None) -> Compared:
 
 
 def compare_numbers(a: Profile, b: Profile) -> Compared:
-    """The numbers that name one person by law, each kind by itself. A number that fails its check is none; where it
-    is one slip away from the other's valid one the note says `typo`."""
+    """The numbers that name one person by law, each kind by itself. Numbers given once for life weigh more than any
+    other: a passport in common does not make up for two resident numbers. A number that fails its check is none; where
+    it is one slip away from the other's valid one the note says `typo`."""
     ours, theirs = _by_kind(a.numbers), _by_kind(b.numbers)
-    common = ours.keys() & theirs.keys()
-    if any(ours[kind] & theirs[kind] for kind in common):
+    shared = {kind: not ours[kind].isdisjoint(theirs[kind]) for kind in ours.keys() & theirs.keys()}
+    if any(not is_shared and kind in _FOR_LIFE for kind, is_shared in shared.items()):
+        return _CONTRADICTING
+    if any(shared.values()):
         return _EQUAL
-    if common:
+    if shared:
         return _CONTRADICTING
     valid = [one.value for one in (*a.numbers, *b.numbers)]
     if any(_is_slip(one, other) for one in (*a.broken, *b.broken) for other in valid):
         return Compared(Outcome.MISSING, "typo")
     return _MISSING
+
+
+_FOR_LIFE = frozenset({IdentifierKind.RESIDENT, IdentifierKind.BIRTH})
 
 
 def _by_kind(numbers: Iterable[PersonIdentifier]) -> dict[str, set[str]]:

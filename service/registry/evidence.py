@@ -27,6 +27,9 @@ from service.registry.tables import consent, exam, identifier, patient_record, r
 from service.security.keys import KeyRing
 
 _CURRENT: ColumnElement[str] = literal_column(f"'{CURRENT}'")
+MOST_FOUND = 200
+_LIMIT: ColumnElement[int] = literal_column(str(MOST_FOUND + 1))
+_START: ColumnElement[int] = literal_column("0")  # else SQLAlchemy adds a parameter for it on SQLite
 _STATUS = {one.value: one for one in Status}
 
 
@@ -52,7 +55,8 @@ class ConsentRow:
 
 def find_records(conn: Connection, keys: KeyRing, tokens: Collection[bytes]) -> list[RecordRow]:
     """The records that carry any of these identifier tokens (`keys.tokens` of each value, for a rotation may go on),
-    and those of the same hospital patient number."""
+    and those of the same hospital patient number. More than `MOST_FOUND`: there are more still, and they are not one
+    person's; a number was given to everybody who had none."""
     rows = _rows(_RECORDS, conn, tokens)
     if keys.rotating:
         rows |= _rows_of_numbers(conn, keys, rows.values())
@@ -153,7 +157,8 @@ def _split(joined: str) -> tuple[str, ...]:
 
 
 def _records(tokens: Keys) -> AnySelect:
-    hit = select(identifier.c.record_id).where(identifier.c.token.in_(tokens))
+    some = select(identifier.c.record_id).where(identifier.c.token.in_(tokens)).limit(_LIMIT).offset(_START).subquery()
+    hit = select(some.c.record_id)
     one, same = patient_record.alias("one"), patient_record.alias("same")
     ids = union(
         hit,

@@ -55,15 +55,20 @@ class SqlIndex:
     keys: KeyRing
     now: int
     take_ids: Callable[[str, int], range]
+    _keys_of: dict[int, tuple[Profile, dict[tuple[Trait, str], Key]]] = field(default_factory=dict)
     _trait_of: dict[bytes, Trait] = field(default_factory=dict)
 
     def keys_of(self, profile: Profile) -> dict[tuple[Trait, str], Key]:
         """The blind index of each trait."""
+        known = self._keys_of.get(profile.record)
+        if known is not None and known[0] is profile:
+            return known[1]
         found: dict[tuple[Trait, str], Key] = {}
         for one in profile.traits():
             token = self.keys.token(f"trait:{one[0]}", one[1])
             self._trait_of[token] = one[0]
             found[one] = token
+        self._keys_of[profile.record] = profile, found
         return found
 
     def replace_traits(self, profiles: Sequence[Profile]) -> dict[Key, Block]:

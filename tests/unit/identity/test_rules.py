@@ -19,10 +19,10 @@ PHONE = "13912345677"
 
 def said(
     name="李敏", birth="1985-11-23", sex="female", number=LI, phone=PHONE, card=None, active=True, local="1",
-    insurance=None, passport=None,
+    insurance=None, passport=None, birth_certificate=None,
 ) -> PatientFacts:  # fmt: skip
     """What a hospital says of Li Min, unless the case says otherwise."""
-    given = ((RESIDENT, number), (CARD, card), (INSURANCE, insurance), (PASSPORT, passport))
+    given = ((RESIDENT, number), (CARD, card), (INSURANCE, insurance), (PASSPORT, passport), (BIRTH, birth_certificate))
     names = (name,) if isinstance(name, str) else tuple(name or ())
     identifiers = tuple(PatientIdentifier(system, value) for system, value in given if value)
     return PatientFacts(f"Patient/{local}", local, names, birth, sex, identifiers, (phone,) if phone else (), active)
@@ -125,6 +125,11 @@ PAIRS = {
         ("probable", "newborn-and-child"), said("李敏之子", "2026-11-01", "male", LI),
         said("张晨", "2026-11-01", "male", None)),
     "two unidentified": (None, said("无名氏", None, "male", None, None), said("无名氏", None, "male", None, None)),
+    "one passport, two resident numbers": (
+        ("probable", "two-numbers"), said(passport="E12345678"), said(number=SISTER, passport="E12345678")),
+    "one number, a renewed passport": (NUMBER, said(passport="E12345678"), said(passport="E87654321")),
+    "one number, two birth certificates": (
+        ("probable", "two-numbers"), said(birth_certificate="A123456789"), said(birth_certificate="A987654321")),
     "passport, all agrees": (NUMBER, said("John Smith", number=None, passport="E12345678"),
                              said("Smith, John", number=None, passport="e12345678")),
 }  # fmt: skip
