@@ -110,6 +110,10 @@ class Reach:
                 _log.error("decisions wait to be evaluated again: %s", type(error).__name__)
                 pause = _AFTER_ERROR_SECONDS
 
+    def count(self) -> int:
+        """How many changes wait now."""
+        return len(self._waiting_ids())
+
     def _waiting_ids(self) -> set[int]:
         with self._database.read() as conn:
             found = {one.id for one in reach.waiting_changes(conn)}
@@ -170,6 +174,7 @@ class Reach:
             for change in tally.finished(batch, {change.id for change, one in renewed if one.old in again}):
                 if not reach.unsettled(conn, change, "", 1):
                     reach.finish(conn, change, self._database.now_us())
+            self.waiting = reach.count_waiting(conn)
 
 
 class _Tally:

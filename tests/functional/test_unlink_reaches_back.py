@@ -241,7 +241,10 @@ def test_answered_order_of_a_decision_that_was_not_wrong_still_counts(any_world:
 
 
 def test_waiting_changes_are_a_metric_and_the_service_stays_ready(world: World) -> None:
-    part(world.parts.database, [{1}, {2}])
+    for _ in range(2):
+        part(world.parts.database, [{1}, {2}])
     assert world.client.get("/readyz").status_code == 200
+    assert world.parts.reach.count() == 2
+    assert "testonce_identity_changes_waiting 2.0" in world.client.get("/metrics").text
     world.parts.reach.run()
     assert "testonce_identity_changes_waiting 0.0" in world.client.get("/metrics").text
