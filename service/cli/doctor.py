@@ -83,6 +83,25 @@ def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
 
     yield "network and catalogue", reference
 
+    def persons() -> str:
+        from service.cli.counted import counted
+        from service.identity.store.rebuild import count_untaken
+        from service.registry.database import Database
+
+        opened = Database.open(current.resolved_database_url)
+        try:
+            with opened.read() as conn:
+                untaken = count_untaken(conn)
+        finally:
+            opened.close()
+        if untaken:
+            raise Unavailable(
+                f"{counted(untaken, 'patient record')} never compared with others; run: testonce identity rebuild"
+            )
+        return "every patient record is taken up"
+
+    yield "person index", persons
+
     def audit() -> str:
         from service.audit.verify import verify_log
         from service.cli.counted import counted

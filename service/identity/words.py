@@ -38,6 +38,8 @@ NOTES: dict[str, Text] = {
     "year": ("仅年份不同", "only the year differs"),
     "one-digit": ("差一位数字", "one digit differs"),
     "typo": ("其中一个校验不通过，仅差一处", "one fails its check and is one slip from the other"),
+    "letters": ("均为拉丁字母", "both in Latin letters, in which twins can be written alike"),
+    "from-number": ("由证件号码推出", "one is stated by its number only"),
     "crowded": ("多人共用，不作依据", "shared by too many people to tell anything"),
 }
 
@@ -95,11 +97,8 @@ _WARD = "newborns bear their mother's name, number and phone; so do their twins 
 
 RULES: dict[str, RuleText] = {
     "same-number": RuleText(
-        "证件号码、姓名、性别、出生日期一致", "the same valid number, and name, sex and birth date agree", _LAW),
-    "same-number-homophone": RuleText(
-        "证件号码、性别、出生日期相同，名字中一个字为同音字，且没有别的人选",
-        "the same number, sex and birth date; one character of the name is another of its sound; nobody else is near",
-        f"{_LAW}; pinyin keyboards slip to characters of the same sound"),
+        "证件号码相同，姓名、性别、出生日期一致",
+        "the same valid number; name, sex and birth date agree with it", _LAW),
     "same-hospital-number": RuleText(
         "同一医院同一患者编号，出生日期相同，姓名或性别相同",
         "one hospital's one patient number, the same birth date, and the same name or sex",
@@ -131,8 +130,6 @@ RULES: dict[str, RuleText] = {
     "two-numbers": RuleText(
         "其余一致，但证件号码不同：可能换发号码或借用证件",
         "two numbers, and all else the same: a number issued anew, or a borrowed card", _LAW),
-    "namesake": RuleText(
-        "同名同生日但证件号码不同：是两个人", "a like name and the same birth date, another number: two people", _LAW),
     "name-and-birth-date": RuleText(
         "姓名、出生日期、性别一致，没有其他依据", "name, birth date and sex agree, and nothing else is known",
         "namesakes share those: one city has dozens of pairs of one name and birthday"),

@@ -54,7 +54,7 @@ def show(one: Explanation, names: Names, reasons: Mapping[int, Reasons] | None) 
 def _rule(one: Explanation) -> dict[str, Any] | None:
     if one.rule is None:
         return None
-    text = words.RULES[one.rule]
+    text = words.RULES.get(one.rule) or words.RuleText(one.rule, one.rule, "")  # of an earlier version of the rules
     return {"name": one.rule, "score": one.score, "text": {"zh": text.zh, "en": text.en}, "source": text.source}
 
 
@@ -111,7 +111,7 @@ def _name(record: int, names: Names, may_see: bool) -> str:
 def _outcome(outcome: str, note: str) -> dict[str, str]:
     zh, en = words.OUTCOMES[outcome]
     if note:
-        note_zh, note_en = words.NOTES[note]
+        note_zh, note_en = words.NOTES.get(note, (note, note))
         return {"zh": f"{zh}（{note_zh}）", "en": f"{en} ({note_en})"}
     return {"zh": zh, "en": en}
 
