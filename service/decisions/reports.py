@@ -16,14 +16,14 @@ from service.registry import documents
 from service.registry.columns import from_us
 from service.registry.database import Database
 from service.registry.journal import Journal
-from service.registry.reach import require_standing
+from service.registry.reach import STANDING
 from service.registry.tables import decision, document, report
 from service.security.caller import Caller, Role
 from service.security.keys import KeyRing
 
-_DECISION = select(
-    decision.c.institution, decision.c.state, decision.c.superseded_by, decision.c.answer, decision.c.given
-).where(decision.c.id == bindparam("wanted"))
+_DECISION = select(decision.c.institution, decision.c.state, decision.c.answer, decision.c.given).where(
+    decision.c.id == bindparam("wanted")
+)
 _REPORT = (
     select(report.c.state, document.c.media)
     .join_from(report, document, document.c.id == report.c.document_id)
@@ -43,9 +43,8 @@ class OfferedReports:
     def read(self, report_id: int, decision_id: str, caller: Caller) -> tuple[bytes, str]:
         """The report's own bytes and the kind of document they are from.
 
-        NotFound unless a decision of the caller's institution disclosed it; Contradiction when that stands no longer,
-        a newer version has replaced the report (the old one must not be relied on), or the patient has refused sharing
-        since.
+        NotFound unless a standing decision of the caller's institution disclosed it; Contradiction when a newer
+        version has replaced it since (the old one must not be relied on), or the patient has refused sharing since.
         """
         caller.require(Role.CLINICIAN, Role.SYSTEM)
         with self._database.read() as conn:
@@ -62,7 +61,7 @@ class OfferedReports:
 
     def _is_disclosed(self, conn: Connection, report_id: int, decision_id: str, caller: Caller) -> bool:
         row = conn.execute(_DECISION, {"wanted": decision_id}).first()
-        if row is None or row.institution != caller.institution:
+        if row is None or row.institution != caller.institution or row.state != STANDING:
             return False
         answer: dict[str, Any] = msgspec.json.decode(self._keys.open(row.answer, f"decision|answer|{decision_id}"))
         link = f"/api/v1/reports/{report_id}?"
@@ -72,8 +71,6 @@ class OfferedReports:
             for one in order["candidates"]
             if link in f"{one['retrieve']['report'] or ''}?"
         ]
-        if offered:
-            require_standing(row.state, row.superseded_by)
         if not all(one["institution"] == caller.institution for one in offered):
             given = decode_given(self._keys.open(row.given, f"decision|given|{decision_id}"))
             if is_withheld(conn, given.evidence.record_ids, from_us(self._database.now_us())):

@@ -132,7 +132,7 @@ def test_link_to_a_report_dies_with_its_decision(any_world: World) -> None:
     path = link[link.index("/api/") :]
     assert any_world.client.get(path, headers=any_world.headers()).status_code == 200
     unlink(any_world)
-    assert_problem(any_world.client.get(path, headers=any_world.headers()), 409, "contradiction")
+    assert_problem(any_world.client.get(path, headers=any_world.headers()), 404, "not-found")
 
 
 def test_requester_and_issuer_are_told_once_each_without_the_patient(any_world: World) -> None:
