@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
@@ -26,8 +26,15 @@ _PARTIAL_DATE = timedelta(days=366)
 """A date without a day is stored at its start: look this much further back and let matching judge."""
 
 
+AnyCandidate = TypeVar("AnyCandidate", LabCandidate, ExamCandidate)
+
+
 class Gathered(NamedTuple):
-    """What is known, the records that it rests on, and the newest change of persons when it was read."""
+    """What is known, the records that it rests on, and the newest change of persons when it was read.
+
+    It rests on the records by which the person was found and on those that had something to say: a result, an exam,
+    a refusal. Not on those that were looked at and said nothing.
+    """
 
     evidence: Evidence
     rests_on: tuple[int, ...]
@@ -73,19 +80,16 @@ class EvidenceReader:
         seen = self._reads.newest_change(conn)  # first: what changes after it is found out when the decision is stored
         linkage = self.identify(conn, request.patient, request.requester)
         ids = (*linkage.confirmed, *linkage.probable)
-        rests_on = tuple(sorted({*ids, *linkage.anchors}))
         if not ids:
-            return Gathered(Evidence(linkage.match), rests_on, seen)
+            return Gathered(Evidence(linkage.match), linkage.anchors, seen)
         ordered = [one for order in request.orders if (one := understand(order, policy.catalogue)) is not None]
         probable = frozenset(linkage.probable)
-        evidence = Evidence(
-            linkage.match,
-            _is_denied(self._reads.consents_of(conn, ids), request.ordered_at),
-            self._results(conn, ids, probable, ordered, request, policy),
-            self._exams(conn, ids, probable, ordered, request, policy),
-            ids,
-        )
-        return Gathered(evidence, rests_on, seen)
+        denying = _denying(self._reads.consents_of(conn, ids), request.ordered_at)
+        results = self._results(conn, ids, ordered, request, policy)
+        exams = self._exams(conn, ids, ordered, request, policy)
+        evidence = Evidence(linkage.match, bool(denying), _marked(results, probable), _marked(exams, probable), ids)
+        spoke = {*denying, *(record for record, _ in results), *(record for record, _ in exams)}
+        return Gathered(evidence, tuple(sorted(spoke.union(linkage.anchors))), seen)
 
     def identify(self, conn: Connection, query: PatientQuery, requester: str) -> Linkage:
         """Who the query names. A number of the ordering institution resolves to its own record first, whose
@@ -135,50 +139,48 @@ class EvidenceReader:
         self,
         conn: Connection,
         ids: Sequence[int],
-        probable: frozenset[int],
         ordered: list[Ordered],
         request: MatchRequest,
         policy: Policy,
-    ) -> tuple[LabCandidate, ...]:
+    ) -> list[tuple[int, LabCandidate]]:
         items = {item.id: item for one in ordered if one.imaging is None for item in one.items}
         if not items:
-            return ()
+            return []
         since = min(ask(item, request, policy).listed_since for item in items.values())
-        found = self._reads.results_of(conn, ids, sorted(items), _microseconds(since))
-        return tuple(
-            replace(candidate, identity="probable") if record in probable else candidate for record, candidate in found
-        )
+        return self._reads.results_of(conn, ids, sorted(items), _microseconds(since))
 
     def _exams(
         self,
         conn: Connection,
         ids: Sequence[int],
-        probable: frozenset[int],
         ordered: list[Ordered],
         request: MatchRequest,
         policy: Policy,
-    ) -> tuple[ExamCandidate, ...]:
+    ) -> list[tuple[int, ExamCandidate]]:
         needs = [(one.imaging, one.required[0]) for one in ordered if one.imaging is not None]
         if not needs:
-            return ()
+            return []
         since = min(ask(item, request, policy).listed_since for _, item in needs)
         modalities = sorted({need.modality for need, _ in needs})
-        found = self._reads.exams_of(conn, ids, modalities, _microseconds(since))
-        return tuple(
-            replace(candidate, identity="probable") if record in probable else candidate for record, candidate in found
-        )
+        return self._reads.exams_of(conn, ids, modalities, _microseconds(since))
+
+
+def _marked(found: Iterable[tuple[int, AnyCandidate]], probable: frozenset[int]) -> tuple[AnyCandidate, ...]:
+    return tuple(replace(one, identity="probable") if record in probable else one for record, one in found)
 
 
 def is_withheld(conn: Connection, ids: Collection[int], at: datetime) -> bool:
     """Whether an active Consent of any of the person's records denies sharing at that time."""
-    return _is_denied(known.consents_of(conn, ids), at)
+    return bool(_denying(known.consents_of(conn, ids), at))
 
 
-def _is_denied(consents: Iterable[known.ConsentRow], at: datetime) -> bool:
-    return any(
-        one.denies and (one.from_at is None or one.from_at <= at) and (one.to_at is None or at < one.to_at)
+def _denying(consents: Iterable[known.ConsentRow], at: datetime) -> set[int]:
+    """The records of which an active Consent denies sharing at that time."""
+    return {
+        one.record_id
         for one in consents
-    )
+        if one.denies and (one.from_at is None or one.from_at <= at) and (one.to_at is None or at < one.to_at)
+    }
 
 
 def _microseconds(since: datetime) -> int:

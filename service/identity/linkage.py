@@ -71,7 +71,7 @@ class Person:
 @dataclass(frozen=True, slots=True)
 class Linkage:
     """The grade of the whole match, the records it may use, and the `anchors` it found the person by: those named,
-    those that share an identifier with the question, and where they contradict all that were looked at."""
+    else those that share an identifier with the question; where they contradict, all that were looked at."""
 
     match: Match
     confirmed: tuple[int, ...] = ()
@@ -194,10 +194,10 @@ def link(
         and not _is_her_newborn(person, record.facts)
     ]
     direct = _grade_direct(person, own, known)
-    found_by = tuple(sorted(direct))
+    found_by = tuple(sorted(one.id for one in own if one.id in direct) or sorted(direct))
     grades = direct | _grade_same_numbers(person, direct, known)
     grades |= _grade_persons(person, grades, known, index)
-    if Match.CONFLICT in grades.values() or any(index.is_apart(a, b) for a, b in combinations(found_by, 2)):
+    if Match.CONFLICT in grades.values() or any(index.is_apart(a, b) for a, b in combinations(direct, 2)):
         return Linkage(Match.CONFLICT, anchors=tuple(sorted(grades)))
     confirmed = tuple(sorted(one for one, grade in grades.items() if grade is Match.CONFIRMED))
     probable = tuple(sorted(one for one, grade in grades.items() if grade is Match.PROBABLE))
