@@ -90,7 +90,7 @@ class RuleText:
 
 
 _LAW = "GB 11643-1999: one number for one person; its check character says well formed, not whose"
-_ASYMMETRY = "design, decision 5: a missed link costs money, a false link costs a patient"
+_ASYMMETRY = "decision record 5: a missed link costs money, a false link costs a patient"
 _REVIEW = f"{_ASYMMETRY}; so people decide"
 _CARDS = "cards are look-ups that may confirm: families share them"
 _WARD = "newborns bear their mother's name, number and phone; so do their twins (Adelman 2015)"
@@ -106,7 +106,7 @@ RULES: dict[str, RuleText] = {
     "same-name-birth-sex-phone": RuleText(
         "姓名、性别、出生日期、电话相同，证件不矛盾",
         "the same name, sex, birth date and phone; no number contradicts",
-        "research, identity_audit 3: certain without a number only by a second factor"),
+        "namesakes share name, sex and birth date; a second factor makes it certain"),
     "same-name-birth-sex-card": RuleText(
         "姓名、性别、出生日期、卡号相同，证件不矛盾",
         "the same name, sex, birth date and card; no number contradicts", _CARDS),
@@ -145,5 +145,5 @@ RULES: dict[str, RuleText] = {
         "姓名残缺，其余一致", "the name is damaged; the rest agrees", _REVIEW),
     "ruled-same": RuleText(
         "由两名工作人员判定为同一人", "two people ruled that they are one person",
-        "research, identity_audit 3: a merge by hand needs a second look by another"),
+        "a merge by hand needs a second look by another person"),
 }  # fmt: skip
