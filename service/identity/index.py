@@ -33,8 +33,31 @@ def relink(store: IndexStore, changed: Iterable[Profile], cause: Cause = Cause.R
     if again:
         keys |= {one.record: store.keys_of(one) for one in again.values()}
         blocks |= store.blocks({key for one in again for key in keys[one].values()} - blocks.keys())
-        moved |= again
-    return _Run(store, moved).settle(_judge(store, moved, keys, blocks), cause, actor)
+    run = _Run(store, moved | again)
+    result = run.settle(_judge(store, moved | again, keys, blocks), cause, actor)
+    result.corrected = _corrected(before, moved, keys)
+    return result
+
+
+def _corrected(
+    before: Mapping[Key, Block], moved: Iterable[int], keys: Mapping[int, Mapping[tuple[Trait, str], Key]]
+) -> set[int]:
+    """The records that lost a number they bore, or all that their name and birth date were found by: who asked for
+    that person then would not find them now."""
+    left: dict[tuple[int, Trait], set[Key]] = {}
+    for key, block in before.items():
+        for _, record in block.members if block.trait in _OF_IDENTITY else ():
+            left.setdefault((record, block.trait), set()).add(key)
+    found: set[int] = set()
+    for record in moved:
+        kept = set(keys[record].values())
+        names = left.get((record, Trait.NAME_BIRTH), set())
+        if left.get((record, Trait.NUMBER), set()) - kept or (names and names.isdisjoint(kept)):
+            found.add(record)
+    return found
+
+
+_OF_IDENTITY = (Trait.NUMBER, Trait.NAME_BIRTH)
 
 
 def settle_again(store: IndexStore, records: Collection[int], cause: Cause, actor: str) -> Rewritten:

@@ -106,6 +106,16 @@ def mark_rested(conn: Connection, change_id: int, groups: Sequence[Collection[in
     return sorted(row.id for row in marked)
 
 
+def mark_misfound(conn: Connection, change_id: int, institution: str, record_ids: Collection[int]) -> list[str]:
+    """Invalidates the decisions of other institutions that rested on any of these records of `institution`, which now
+    say that they are of somebody else. As `mark_rested`; the institution's own decisions found the record by the
+    hospital's number, which stays."""
+    hold_persons(conn)
+    flush(conn)
+    misfound = {row.decision_id for row in _ELSEWHERE.rows(conn, record_ids, own=institution)}
+    return sorted(row.id for row in _MARK.rows(conn, sorted(misfound), change=change_id))
+
+
 def rested_on(conn: Connection, record_ids: Collection[int], after: str, limit: int) -> list[str]:
     """The standing decisions that rested on any of these records, in the order of their ids after `after`."""
     found = {row.decision_id for row in _STANDING.rows(conn, record_ids, after=after, most=limit)}
@@ -153,6 +163,15 @@ def _mark(among: Among) -> Any:
     )
 
 
+def _elsewhere(among: Among) -> Any:
+    return (
+        select(decision_record.c.decision_id)
+        .join(decision, decision.c.id == decision_record.c.decision_id)
+        .where(among(decision_record.c.record_id), decision.c.institution != bindparam("own"))
+        .where(decision.c.state.in_((STANDING, SUPERSEDED)))
+    )
+
+
 def _standing(among: Among) -> Any:
     rested = decision_record.c
     return (
@@ -173,6 +192,7 @@ _SINCE = select(identity_change.c.records).where(identity_change.c.id > bindpara
 _RESTED = ByKeys(_rested)
 _MARK = ByKeys(_mark)
 _STANDING = ByKeys(_standing)
+_ELSEWHERE = ByKeys(_elsewhere)
 _OPEN = identity_change.c.done_at.is_(None)
 _WAITING = select(identity_change).where(_OPEN).order_by(identity_change.c.id)
 _COUNT = select(func.count()).select_from(identity_change).where(_OPEN)

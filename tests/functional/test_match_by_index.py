@@ -115,6 +115,32 @@ def test_number_that_everybody_bears_finds_nobody_and_costs_no_more(any_world: W
     assert offered(any_world.match("58410-2", patient=by_own)) == ("confirmed", [])
 
 
+def test_record_corrected_to_another_number_takes_back_what_others_decided_by_the_first(any_world: World):
+    with_phone(any_world)
+    asked = OWN | {"identifiers": [{"system": RESIDENT, "value": NUMBER}]}
+    before = any_world.match("58410-2", patient=asked)
+    assert offered(before) == ("confirmed", [ISSUER])
+    other = NUMBER[:14] + "046" + resident_check(NUMBER[:14] + "046")
+    identifiers = (PatientIdentifier(RESIDENT, other, "RI"), PatientIdentifier("urn:city", "C1", "MR"))
+    register(any_world, (ISSUER, PatientFacts("Patient/1", "C1", ("李敏",), "1949-12-31", "female", identifiers)))
+    path = f"/api/v1/decisions/{before['decisionId']}"
+    assert any_world.client.get(path, headers=any_world.headers()).json()["state"] == "identity-invalidated"
+    (affected,) = any_world.parts.reach.run()
+    after = any_world.client.get(f"/api/v1/decisions/{affected.superseded_by}", headers=any_world.headers()).json()
+    assert offered(after["answer"]) == ("unknown", [])
+
+
+def test_record_whose_phone_changes_takes_nothing_back(any_world: World):
+    with_phone(any_world)
+    asked = OWN | {"identifiers": [{"system": RESIDENT, "value": NUMBER}]}
+    before = any_world.match("58410-2", patient=asked)
+    identifiers = (PatientIdentifier(RESIDENT, NUMBER, "RI"), PatientIdentifier("urn:city", "C1", "MR"))
+    facts = PatientFacts("Patient/1", "C1", ("李敏",), "1949-12-31", "female", identifiers, ("13712345699",))
+    register(any_world, (ISSUER, facts))
+    path = f"/api/v1/decisions/{before['decisionId']}"
+    assert any_world.client.get(path, headers=any_world.headers()).json()["state"] == "standing"
+
+
 def rule(world: World, a: int, b: int, ruling: str, cause: Cause) -> None:
     """A ruling as it stands after people made it; how they make it is tested with `Rulings`."""
     low, high = sorted((a, b))

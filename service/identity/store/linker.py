@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec.json import encode
 from sqlalchemy import Connection, insert
@@ -37,18 +37,29 @@ class Linker:
         """Links new or changed records of an institution; `now` in microseconds since 1970 UTC."""
         profiles = [read_profile(record, institution, facts) for record, facts in patients.items()]
         index = self._index(conn, now)
-        self._reach_back(conn, relink(index, profiles, Cause.RECORDS, RULES), Cause.RECORDS, RULES, now)
+        result = relink(index, profiles, Cause.RECORDS, RULES)
+        if result.parted or result.corrected:
+            change_id = self._record(conn, _touched(result.parted) | result.corrected, Cause.RECORDS, RULES, now)
+            self._mark(conn, change_id, result.parted)
+            reach.mark_misfound(conn, change_id, institution, result.corrected)
 
     def take_up_again(self, conn: Connection, records: Collection[int], now: int) -> None:
         """Judges stored records anew, under the rules as they are now."""
         index = self._index(conn, now)
         stored = index.profiles(records).values()
-        self._reach_back(conn, relink(index, stored, Cause.RULES, RULES), Cause.RULES, RULES, now)
+        result = relink(index, stored, Cause.RULES, RULES)
+        if result.parted:
+            change_id = self._record(conn, _touched(result.parted), Cause.RULES, RULES, now)
+            self._mark(conn, change_id, result.parted)
 
     def follow(self, conn: Connection, records: Collection[int], cause: Cause, actor: str, now: int) -> Rewritten:
         """Brings the index up to a ruling on these records; call it after the ruling's row was written."""
         result = settle_again(self._index(conn, now), records, cause, actor)
-        self._reach_back(conn, result, cause, actor, now)
+        change_id = self._record(conn, _touched([result.persons]), cause, actor, now)
+        self._mark(conn, change_id, result.parted)
+        if cause in (Cause.UNLINK, Cause.NOT_SAME):  # also those that no link held: a question may have named both
+            ruled = set(records)
+            self._mark(conn, change_id, [[one for one in result.persons if not ruled.isdisjoint(one)]])
         return result
 
     def _index(self, conn: Connection, now: int) -> SqlIndex:
@@ -60,19 +71,21 @@ class Linker:
 
         return SqlIndex(conn, self._keys.pinned(), now, take_ids)  # one transaction, one set of keys
 
-    def _reach_back(self, conn: Connection, result: Rewritten, cause: Cause, actor: str, now: int) -> None:
-        """Where persons came apart, or people ruled: finds the decisions that rested on it, in this transaction."""
-        if not result.parted and cause in (Cause.RECORDS, Cause.RULES):
-            return
+    def _record(self, conn: Connection, touched: Collection[int], cause: Cause, actor: str, now: int) -> int:
+        """Notes that persons changed: `decisions.reach` looks at what rested on them, and a decision that is just
+        being stored is made anew. Gives the id of the change."""
         reach.hold_persons(conn)
         change_id = self._database.take_ids(conn, "identity_change", 1)
-        records = sorted({one for person in result.persons for one in person})
-        row = {"id": change_id, "at": now, "cause": cause.value, "actor": actor, "records": encode(records).decode()}
+        records = encode(sorted(touched)).decode()
+        row = {"id": change_id, "at": now, "cause": cause.value, "actor": actor, "records": records}
         conn.execute(insert(identity_change), [row])
-        apart = [*result.parted, *([result.persons] if cause in _APART else [])]
-        for groups in apart:
+        return change_id
+
+    def _mark(self, conn: Connection, change_id: int, parted: Sequence[Sequence[frozenset[int]]]) -> None:
+        """Finds, in this transaction, the decisions that rested on records of several who were taken for one."""
+        for groups in parted:
             reach.mark_rested(conn, change_id, groups)
 
 
-_APART = (Cause.UNLINK, Cause.NOT_SAME)
-"""A ruling parts also those that no link held together: a question may have named both."""
+def _touched(groups: Sequence[Sequence[frozenset[int]]]) -> set[int]:
+    return {record for several in groups for person in several for record in person}
