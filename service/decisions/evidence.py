@@ -13,7 +13,8 @@ from service.domain.decision import Evidence, Match
 from service.domain.order import MatchRequest, PatientQuery
 from service.domain.person import PersonIdentifier
 from service.domain.report import ExamCandidate, LabCandidate
-from service.identity.linkage import NO_INDEX, Index, Linkage, complete, link, own_records, read_identifiers
+from service.identity.asked.linkage import NO_INDEX, Index, Linkage, link
+from service.identity.asked.person import complete, own_records, read_identifiers
 from service.matching.case import ask
 from service.matching.ordered import Ordered, understand
 from service.matching.policy import Policy

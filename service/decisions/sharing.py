@@ -16,7 +16,7 @@ from service.decisions.evidence import EvidenceReader, Reads
 from service.domain.order import PatientQuery
 from service.domain.report import ExamCandidate, LabCandidate
 from service.domain.times import When
-from service.identity.linkage import Linkage
+from service.identity.asked.linkage import Linkage
 from service.registry.columns import UNKNOWN_AT, to_us
 from service.registry.evidence import ConsentRow
 from service.security.keys import KeyRing

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.domain.decision import Match
 from service.domain.person import expand_resident_number, is_resident_number, normalise_identifier, resident_check
-from service.identity.linkage import Evidence, compare_birth_dates, compare_names, compare_sexes
+from service.identity.asked.statements import Evidence, compare_birth_dates, compare_names, compare_sexes
 from tests.support.people import CARD, HERE, LI, MRN, PASSPORT, RESIDENT, THERE, identify, query, record, resident
 from tests.support.strategies import quick
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from service.domain.order import PatientQuery
 from service.domain.person import PatientFacts, PatientIdentifier, resident_check
-from service.identity.linkage import Linkage, complete, link, own_records
+from service.identity.asked.linkage import Linkage, link
+from service.identity.asked.person import complete, own_records
 
 RESIDENT = "urn:oid:2.16.156.10011.1.3"
 CARD = "urn:testonce:identifier:health-card"

@@ -8,8 +8,8 @@ import pytest
 
 from service.domain.errors import InvalidInput
 from service.domain.person import IdentifierKind
+from service.identity.asked.person import identifiers_of
 from service.identity.evaluation_files import Judged, demographic_proof, read_files
-from service.identity.linkage import identifiers_of
 
 RECORDS = """institution,local_id,name,birth_date,sex,phone,resident_number,health_card
 a,1,张伟,1990-02-30,M,16028406917,,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.domain.person import IdentifierKind, PersonIdentifier
-from service.identity.linkage import identifiers_of
+from service.identity.asked.person import identifiers_of
 from service.ingest.counts import LoadCounts
 from service.ingest.pipeline import Document
 from tests.support.dicom import UID, instance

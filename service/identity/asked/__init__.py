@@ -1,0 +1,1 @@
+"""The question: who is asked for, and which records are that person."""
