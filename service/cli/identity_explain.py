@@ -70,7 +70,7 @@ def lines(one: dict[str, Any], language: str) -> Iterator[str]:
     yield f"{one['text'][language]}"
     if rule := one["rule"]:
         yield f"{say['rule']} {rule['name']} ({rule['score']}): {rule['text'][language]}"
-        yield f"{say['source']} {rule['source']}"
+        yield f"{say['source']} {rule['source'][language]}"
     for each in one["doubts"]:
         yield f"{one[each['record']]}: {each['text'][language]}"
     if one["path"]:
@@ -84,7 +84,7 @@ def lines(one: dict[str, Any], language: str) -> Iterator[str]:
     for ruling in one["rulings"]:
         yield f"{say['ruling']} {ruling['id']}, {ruling['a']} {ruling['b']}: {ruling['text'][language]}"
         for step in ("proposed", "settled", "ended"):
-            if ruling[step] is not None:
+            if ruling[step] is not None and (step, ruling[step]["why"]) != ("settled", None):
                 yield f"  {ruling[step]['at']}  {ruling[step]['by']}  {ruling[step]['why'] or ''}".rstrip()
     yield from _history(one["links"], language)
 

@@ -41,7 +41,7 @@ def lines(page: dict[str, Any]) -> list[str]:
     found = []
     for one in page["pairs"]:
         stake = one["stake"]
-        hangs = f"{counted(stake['reports'], 'report')} of a year, {counted(stake['decisions'], 'decision')} of a month"
+        hangs = f"{counted(stake['reports'], 'report')} in a year, {counted(stake['decisions'], 'decision')} in a month"
         more = f", {one['links']} links" if one["links"] > 1 else ""
         found.append(f"{one['a']}  {one['b']}  {hangs}  score {one['score']}{more}  {'; '.join(one['why'])}")
     if not page["pairs"]:

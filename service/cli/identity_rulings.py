@@ -43,8 +43,11 @@ def steward(user: str | None) -> Caller:
     from dataclasses import replace
 
     from service.cli.local import local_caller
+    from service.domain.errors import Fault, InvalidInput
 
     here = local_caller()
+    if user is not None and not user.strip():
+        raise InvalidInput("the user cannot be read", [Fault("--as", "the name of whoever decides is expected")])
     if user is None or f"cli:{user.strip()}" == here.actor:
         return here
     return replace(here, actor=f"cli:{user.strip()} (typed by {here.actor.removeprefix('cli:')})")
@@ -64,7 +67,7 @@ def _rule(decide: Callable[[Rulings, Caller], Ruled], user: str | None) -> None:
             show_touched(parts, ruled.change)
     except Opposed as opposed:
         for a, b in opposed.pairs:
-            typer.echo(f"  testonce identity withdraw {a} {b} --why …", err=True)
+            typer.echo(f"in the way; to take it back: testonce identity withdraw {a} {b} --why …", err=True)
         raise
     finally:
         parts.close()

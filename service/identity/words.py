@@ -86,14 +86,40 @@ class RuleText:
 
     zh: str
     en: str
-    source: str
+    source: Text
 
 
-_LAW = "GB 11643-1999: one number for one person; its check character says well formed, not whose"
-_ASYMMETRY = "decision record 5: a missed link costs money, a false link costs a patient"
-_REVIEW = f"{_ASYMMETRY}; so people decide"
-_CARDS = "cards are look-ups that may confirm: families share them"
-_WARD = "newborns bear their mother's name, number and phone; so do their twins (Adelman 2015)"
+_LAW = (
+    "GB 11643-1999：一人一号；校验码只说明号码形式正确，不说明属于谁",
+    "GB 11643-1999: one number for one person; its check character says well formed, not whose",
+)
+_REVIEW = (
+    "决策记录 5：漏认费钱，错认伤人；所以由人判定",
+    "decision record 5: a missed link costs money, a false link costs a patient; so people decide",
+)
+_CARDS = ("卡只能佐证：家人会共用", "cards are look-ups that may confirm: families share them")
+_WARD = (
+    "新生儿随母亲的姓名、证件号和电话登记，双胞胎也是（Adelman 2015）",
+    "newborns bear their mother's name, number and phone; so do their twins (Adelman 2015)",
+)
+_MRN = (
+    "HL7 v2 CX，类型 MR：在签发机构内唯一；但医院会重复使用编号",
+    "HL7 v2 CX, type MR: unique within its assigning authority; hospitals give numbers again",
+)
+_SECOND_FACTOR = (
+    "同名者会有相同的姓名、性别和生日；要有第二项依据才能确认",
+    "namesakes share name, sex and birth date; a second factor makes it certain",
+)
+_DUPLICATES = (
+    "公安部门统计：2007 年重号过百万；所以由人判定",
+    "police statistics: over a million people with duplicate numbers in 2007; so people decide",
+)
+_BORROWED = ("仅凭号码相同会把借用证件的人并在一起", "equality of numbers alone merges those who lend their card")
+_NAMESAKES = (
+    "同名同生日者很多：一个城市里一个常见姓名就有上百对",
+    "namesakes share those: one city has about a hundred pairs of one name and birthday",
+)
+_TWO_PEOPLE = ("手工合并须由另一人复核", "a merge by hand needs a second look by another person")
 
 RULES: dict[str, RuleText] = {
     "same-number": RuleText(
@@ -102,11 +128,11 @@ RULES: dict[str, RuleText] = {
     "same-hospital-number": RuleText(
         "同一医院同一患者编号，出生日期相同，姓名或性别相同",
         "one hospital's one patient number, the same birth date, and the same name or sex",
-        "HL7 v2 CX, type MR: unique within its assigning authority; hospitals give numbers again"),
+        _MRN),
     "same-name-birth-sex-phone": RuleText(
         "姓名、性别、出生日期、电话相同，证件不矛盾",
         "the same name, sex, birth date and phone; no number contradicts",
-        "namesakes share name, sex and birth date; a second factor makes it certain"),
+        _SECOND_FACTOR),
     "same-name-birth-sex-card": RuleText(
         "姓名、性别、出生日期、卡号相同，证件不矛盾",
         "the same name, sex, birth date and card; no number contradicts", _CARDS),
@@ -120,11 +146,11 @@ RULES: dict[str, RuleText] = {
         "证件号码和姓名一致，出生日期或性别不符", "the same number and name; birth date or sex disagrees", _REVIEW),
     "same-number-other-name": RuleText(
         "证件号码一致，姓名不同", "the same number, another name: a former one, a slip, or a number given to two",
-        "Ministry of Public Security: over a million duplicate numbers in 2007; so people decide"),
+        _DUPLICATES),
     "number-of-another": RuleText(
         "证件号码相同，姓名和出生日期都不同，疑为借用他人证件",
         "the same number, another name and birth date: probably a relative's card",
-        "equality of numbers alone merges those who lend their card"),
+        _BORROWED),
     "number-slip": RuleText(
         "证件号码差一处且校验不通过，其余一致", "a number that fails its check, one slip from the other's", _LAW),
     "two-numbers": RuleText(
@@ -132,7 +158,7 @@ RULES: dict[str, RuleText] = {
         "two numbers, and all else the same: a number issued anew, or a borrowed card", _LAW),
     "name-and-birth-date": RuleText(
         "姓名、出生日期、性别一致，没有其他依据", "name, birth date and sex agree, and nothing else is known",
-        "namesakes share those: one city has dozens of pairs of one name and birthday"),
+        _NAMESAKES),
     "name-and-phone": RuleText(
         "姓名和电话（或卡）一致，出生日期或性别缺失或不符",
         "name and phone (or card) agree; birth date or sex is missing or slipped", _REVIEW),
@@ -145,5 +171,5 @@ RULES: dict[str, RuleText] = {
         "姓名残缺，其余一致", "the name is damaged; the rest agrees", _REVIEW),
     "ruled-same": RuleText(
         "由两名工作人员判定为同一人", "two people ruled that they are one person",
-        "a merge by hand needs a second look by another person"),
+        _TWO_PEOPLE),
 }  # fmt: skip

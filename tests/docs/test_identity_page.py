@@ -26,7 +26,7 @@ def test_every_rule_stands_there_in_its_order_with_tier_score_and_source() -> No
     written = rows("rule", "tier", "score", "what it says", "source")
     judged = [[one.name, one.tier.value, str(one.score)] for one in RULES] + [[BY_PERSON, "confirmed", "100"]]
     assert [one[:3] for one in written] == judged
-    assert [one[3:] for one in written] == [[TEXTS[one[0]].en, TEXTS[one[0]].source] for one in written]
+    assert [one[3:] for one in written] == [[TEXTS[one[0]].en, TEXTS[one[0]].source[1]] for one in written]
 
 
 def test_outcomes_tiers_and_limits_are_those_of_the_program() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from tests.support.fhir import bundle, observation, report
 from tests.support.shell import Shell
 
 pytestmark = pytest.mark.slow
@@ -64,16 +66,28 @@ def test_two_users_link_after_a_review_and_decisions_touched_are_listed(shell: S
     assert shell.run("audit", "verify").returncode == 0
 
 
+def load_report(shell: Shell, folder: Path) -> None:
+    """A haemoglobin of yesterday, of the city hospital's patient."""
+    when = (datetime.now(UTC) - timedelta(days=1)).isoformat(timespec="seconds")
+    facts = {"subject": {"reference": "Patient/C1"}, "effectiveDateTime": when}
+    made = bundle(observation(**facts), report(issued=when, **facts))
+    (folder / "report.json").write_text(json.dumps(made), "utf-8")
+    done = shell.run("load", "--institution", "city-hospital", str(folder / "report.json"))
+    assert done.returncode == 0, done.stdout
+
+
 def test_unlink_lists_each_earlier_decision_with_what_it_was_and_is(shell: Shell, tmp_path: Path) -> None:
     load(shell, tmp_path, "county-hospital", "Z10", NUMBER)
+    load_report(shell, tmp_path)
     asked = ("match", "--institution", "county-hospital", "--patient-id", f"{SYSTEM}|{NUMBER}", "--order", "718-7")
-    decided = json.loads(shell.run(*asked, "--name", "李敏", "--json").stdout)
+    decided = json.loads(shell.run(*asked, "--json").stdout)
+    assert decided["orders"][0]["decision"] == "reusable"
     done = shell.run("identity", "unlink", CITY, "county-hospital/Z10", "--why", "cousins", "--as", "wang")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[1] == "1 earlier decision touched"
     assert decided["decisionId"] in lines[2]
-    assert "o1 no-result -> " in lines[2]
+    assert "identity-invalidated  o1 reusable -> no-result  now " in lines[2]
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,6 @@ from service.registry.database import Database
 from service.security.caller import Caller, Role
 from service.security.keys import KeyRing
 
-LARGEST_PAGE = 1000
-
 
 class Inquiries:
     """Raises InvalidInput, NotPermitted, NotFound (no such record), Unavailable."""
@@ -80,9 +78,8 @@ class Inquiries:
         """What waits for a person's decision, those first on whom most hangs; `after` is the `next` of the page
         before."""
         caller.require(Role.STEWARD)
-        if not 1 <= limit <= LARGEST_PAGE:
-            raise InvalidInput("the page cannot be given", [Fault("limit", f"must lie between 1 and {LARGEST_PAGE}")])
         wanted = Filter(limit, after, institution)
+        wanted.check()
         self._note(caller, Action.REVIEW_READ, {"limit": limit, "after": after, "institution": institution})
         with self._database.snapshot() as conn:
             page = review_page(conn, self._keys, self._database.now_us(), wanted)

@@ -54,8 +54,15 @@ def show(one: Explanation, names: Names, reasons: Mapping[int, Reasons] | None) 
 def _rule(one: Explanation) -> dict[str, Any] | None:
     if one.rule is None:
         return None
-    text = words.RULES.get(one.rule) or words.RuleText(one.rule, one.rule, "")  # of an earlier version of the rules
-    return {"name": one.rule, "score": one.score, "text": {"zh": text.zh, "en": text.en}, "source": text.source}
+    text = words.RULES.get(one.rule) or words.RuleText(
+        one.rule, one.rule, ("", "")
+    )  # of an earlier version of the rules
+    return {
+        "name": one.rule,
+        "score": one.score,
+        "text": {"zh": text.zh, "en": text.en},
+        "source": {"zh": text.source[0], "en": text.source[1]},
+    }
 
 
 def _ruling(one: RuledPair, names: Names, reasons: Mapping[int, Reasons] | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ the last month that rested on either. The database counts them; only the pairs o
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -28,6 +29,11 @@ LARGE_PERSON = 30
 _US = timedelta(microseconds=1)
 
 
+LARGEST_PAGE = 1000
+_AFTER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18}){3}", re.ASCII)
+_INSTITUTION = re.compile(r"[a-z0-9-]{1,64}", re.ASCII)
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which page: `after` is the `next` of the one before; `institution` keeps pairs with a record of that one."""
@@ -36,12 +42,24 @@ class Filter:
     after: str = ""
     institution: str | None = None
 
+    def check(self) -> None:
+        """Raises InvalidInput with every fault; what passes may stand in the audit log."""
+        faults = []
+        if not 1 <= self.limit <= LARGEST_PAGE:
+            faults.append(Fault("limit", f"must lie between 1 and {LARGEST_PAGE}"))
+        if self.after and not _AFTER.fullmatch(self.after):
+            faults.append(Fault("after", "must be the next of an earlier page"))
+        if self.institution is not None and not _INSTITUTION.fullmatch(self.institution):
+            faults.append(Fault("institution", "must be the id of an institution"))
+        if faults:
+            raise InvalidInput("the page cannot be given", faults)
+
 
 def review_page(conn: Connection, keys: KeyRing, now: int, wanted: Filter) -> dict[str, Any]:
     """Pairs of persons, each with its likeliest pair of records. `now` in microseconds since 1970 UTC."""
     statement = _ranked(now, wanted.institution)
     if wanted.after:
-        statement = statement.where(_beyond(statement, *_position(wanted.after)))
+        statement = statement.where(_beyond(statement, *map(int, wanted.after.split("."))))
     stakes = statement.selected_columns
     ordered = statement.order_by(stakes.stake.desc(), stakes.score.desc(), stakes.lower_person, stakes.higher_person)
     rows = conn.execute(ordered.limit(wanted.limit)).all()
@@ -155,13 +173,6 @@ def _beyond(statement: Select[Any], *position: int) -> Any:
     for column, value in list(zip(columns, values, strict=True))[-2::-1]:
         beyond = or_(column > literal(value), and_(column == literal(value), beyond))
     return beyond
-
-
-def _position(after: str) -> tuple[int, ...]:
-    parts = after.split(".")
-    if len(parts) != 4 or not all(one.isascii() and one.isdigit() and len(one) <= 18 for one in parts):
-        raise InvalidInput("the page cannot be given", [Fault("after", "must be the next of an earlier page")])
-    return tuple(map(int, parts))
 
 
 def _best_links(conn: Connection, keys: KeyRing, rows: list[Row[Any]] | Any) -> dict[tuple[int, int], Link]:

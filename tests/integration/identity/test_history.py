@@ -99,7 +99,7 @@ def test_pair_that_waits_is_shown_side_by_side_with_its_rule_in_both_languages(d
     found = desk.explain("city/1", "town/3")
     assert (found["state"], found["rule"]["name"]) == ("probable", "name-and-birth-date")
     assert found["rule"]["text"]["zh"].startswith("姓名、出生日期、性别一致")
-    assert found["rule"]["source"]
+    assert found["rule"]["source"]["zh"].startswith("同名同生日")
     fields = {one["field"]: one for one in found["fields"]}
     assert (fields["name"]["outcome"], fields["name"]["a"], fields["name"]["b"]) == ("equal", ["李敏"], ["李敏"])
     assert (fields["number"]["outcome"], fields["number"]["a"]) == ("missing", [f"resident: {LI}"])

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from service.audit.log import AuditLog
 from service.decisions.rests import ground_rows
@@ -18,7 +19,7 @@ from service.identity.store.linker import Linker
 from service.registry.bulk import add
 from service.registry.database import Database
 from service.registry.ingest_store import SqlIngestStore
-from service.registry.tables import decision_record
+from service.registry.tables import audit, decision_record
 from service.security.keys import KeyRing
 from tests.support.parting import records_of
 from tests.support.persons import LI, WANG, patient, register
@@ -120,3 +121,11 @@ def test_page_that_cannot_be_given_is_refused(
     with pytest.raises(InvalidInput) as error:
         review(database, keys, limit, after)
     assert error.value.faults[0].pointer == pointer
+
+
+def test_what_is_no_institution_is_refused_lest_it_stand_in_the_audit_log(database: Database, keys: KeyRing) -> None:
+    with pytest.raises(InvalidInput) as error:
+        review(database, keys, institution="李敏")
+    assert error.value.faults[0].pointer == "institution"
+    with database.read() as conn:
+        assert conn.execute(select(audit)).all() == []
