@@ -15,43 +15,53 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --gener
 help:  ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
-install: .venv/.installed  ## .venv with everything, from the lock; .venv/bin/testonce runs then
+install: .venv/.installed  ## .venv with what runs, from the lock; .venv/bin/testonce runs then
 
-# Only when the lock changed are packages fetched; the project itself is linked in, not copied.
-.venv/.locked: requirements/dev.txt
+# Only when a lock changed are packages fetched; the project itself is linked in, not copied.
+.venv/.run: requirements/run.txt requirements/build.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv and pip was found. Install it (Debian: python3 python3-venv), or: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing what requirements/run.txt locks into .venv ..."
+	@$(PIP) install --require-hashes --requirement requirements/run.txt --requirement requirements/build.txt
+	@touch $@
+
+.venv/.installed: .venv/.run pyproject.toml
+	@$(PIP) --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What tests, checks and benchmarks need besides.
+.venv/.locked: requirements/dev.txt | .venv/.installed
 	@echo "Installing what requirements/dev.txt locks into .venv ..."
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
-.venv/.installed: .venv/.locked pyproject.toml
-	@$(PIP) --quiet install --no-deps --no-build-isolation --editable .
+.venv/.data: requirements/data.txt | .venv/.locked
+	@$(PIP) install --no-deps --require-hashes --requirement requirements/data.txt
 	@touch $@
 
 demo: install  ## a small region, loaded and asked; then it serves
 	@PYTHONUTF8=1 $(BIN)/python -m fixtures.demo $(DEMOFLAGS)
 
-test: install  ## every test, the fast ones first
+test: install .venv/.locked .venv/.data  ## every test, the fast ones first
 	@$(BIN)/python -m pytest $(TESTFLAGS)
 
-fast: install  ## the tests that need no server and no database
+fast: install .venv/.locked  ## the tests that need no server and no database
 	@$(BIN)/python -m pytest -m "not slow" $(TESTFLAGS)
 
-check: install  ## lint, format, types, who may import whom
+check: install .venv/.locked  ## lint, format, types, who may import whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted; mend with: make fix" >&2; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-fix: install  ## what ruff can mend
+fix: install .venv/.locked  ## what ruff can mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: install  ## speed against the floors of the same run (docs/benchmarks.md)
+bench: install .venv/.locked .venv/.data  ## speed against the floors of the same run (docs/benchmarks.md)
 	@$(BIN)/python -m benchmarks $(BENCHFLAGS)
 
-lock: install  ## resolve pyproject.toml again into requirements/*.txt
+lock: install .venv/.locked  ## resolve pyproject.toml again into requirements/*.txt
 	@$(COMPILE) $(LOCKFLAGS) --extra dev --output-file requirements/dev.txt pyproject.toml
 	@$(COMPILE) --constraint requirements/dev.txt --output-file requirements/run.txt pyproject.toml
 	@$(COMPILE) --constraint requirements/dev.txt --output-file requirements/build.txt requirements/build.in

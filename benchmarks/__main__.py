@@ -11,10 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import identity, load_speed, match_speed, reach
+from benchmarks import febrl, identity, load_speed, match_speed, reach
 
 CONSOLE = Console(width=120)
-PARTS = ("match", "load", "dicom", "identity", "reach")
+PARTS = ("match", "load", "dicom", "identity", "febrl", "reach")
 
 
 def main() -> None:
@@ -42,6 +42,9 @@ def main() -> None:
     if "identity" in wanted:
         figures["identity"] = [one for db in databases for one in identity.measure(given.records, db, given.folder)]
         _show("the person index", figures["identity"])
+    if "febrl" in wanted:
+        figures["febrl"] = list(febrl.measure())
+        _show("FEBRL, pairs of records linked", figures["febrl"])
     if "reach" in wanted:
         figures["reach"] = [reach.measure(given.unlinks, given.unlinks * 50, db, given.folder) for db in databases]
         _show("unlinks that reach back", figures["reach"])

@@ -44,7 +44,7 @@ def test_nothing_is_left_for_later() -> None:
     assert left == []
 
 
-@pytest.mark.parametrize("name", ["dev.txt", "run.txt", "build.txt"])
+@pytest.mark.parametrize("name", ["dev.txt", "run.txt", "build.txt", "data.txt"])
 def test_lock_has_hashes_and_no_address(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text("utf-8")
     assert not re.search(r"://|--index-url|--find-links|--trusted-host| @ ", text)
