@@ -1,7 +1,7 @@
 """FEBRL, the public data of record linkage, as a regression of the rules: nothing linked falsely, and what is found.
 
-The floors are what the rules found when they were set: the data never change, so a pair less is a rule changed. They are
-low for want of sex and phone, with names in Latin letters and numbers without a check character (docs/benchmarks.md).
+The floors are what the rules found when they were set: the data never change, so a pair less is a rule changed. They
+are low for want of sex and phone, with Latin names and numbers without a check character (docs/benchmarks.md).
 """
 
 from __future__ import annotations
