@@ -75,10 +75,13 @@ class PatientFacts:
 
 _SYSTEMS = {
     "2.16.156.10011.1.3": IdentifierKind.RESIDENT,  # found in real WS/T 500 documents
+    "2.16.840.1.113883.2.23.1.19.1": IdentifierKind.RESIDENT,  # HL7 China connectathon guide, core-patient
+    "2.16.840.1.113883.2.23.1.19.2": IdentifierKind.SOCIAL_SECURITY,
     **{f"urn:testonce:identifier:{kind.value}": kind for kind in IdentifierKind},
 }
 _TYPES = {  # HL7 v2 table 0203
     "NNCHN": IdentifierKind.RESIDENT,
+    "CIN": IdentifierKind.RESIDENT,  # 公民身份号码, the Chinese guides' addition to the table
     "PPN": IdentifierKind.PASSPORT,
     "MI": IdentifierKind.OFFICER,
     "BCT": IdentifierKind.BIRTH,
@@ -93,6 +96,7 @@ _FORMS = {
     IdentifierKind.OFFICER: re.compile(r"(?=(?:.*\d){5}).{6,20}"),
     IdentifierKind.BIRTH: re.compile(r"[A-Z]\d{9}"),
 }
+_RESIDENT_SYSTEM = re.compile(r"(?:^|[/:#.])(?:id-?card|identity-?card|resident-?id|sfz|shenfenzheng)$")
 _CARD = re.compile(r"(?=(?:.*\d){6})[A-Z0-9]{8,64}")
 
 
@@ -110,7 +114,8 @@ def normalise_identifier(system: str, value: str, type_code: str = "") -> Person
     check character fails. NFKC, no blanks, upper case; a 15-digit resident number becomes its 18-digit form."""
     kind = identifier_kind(system, type_code)
     text = "".join(unicodedata.normalize("NFKC", value).split()).upper()
-    if kind is None and type_code.upper() == "NI" and is_resident_number(expand_resident_number(text)):
+    maybe = type_code.upper() == "NI" or _RESIDENT_SYSTEM.search(system.strip().casefold())
+    if kind is None and maybe and is_resident_number(expand_resident_number(text)):
         kind = IdentifierKind.RESIDENT
     if kind is None or _is_placeholder(text):
         return None

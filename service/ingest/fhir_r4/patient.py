@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
+from service.domain.person import identifier_kind
 from service.domain.times import When
 from service.ingest.fhir_r4.shapes import Consent, ContactPoint, HumanName, Identifier, Patient, Provision
 from service.ingest.fhir_r4.values import Context, version_of
@@ -35,7 +36,7 @@ def read_patient(at: Newest, patient: Patient, context: Context) -> PatientFacts
 def known_by_identifier(key: str, given: Identifier) -> PatientFacts:
     """A patient of whom only an identifier is told (a logical reference)."""
     value = (given.value or "").strip()
-    kind = given.type_code
+    kind = _type_code(given)
     return PatientFacts(
         key=key,
         local_id=value if kind == "MR" else key,
@@ -47,7 +48,26 @@ def _identifier(given: Identifier) -> PatientIdentifier | None:
     value = (given.value or "").strip()
     if not value or given.use == "old":
         return None
-    return PatientIdentifier((given.system or "").strip(), value, given.type_code)
+    return PatientIdentifier((given.system or "").strip(), value, _type_code(given))
+
+
+_WORDS = (
+    ("身份证", "NNCHN"), ("公民身份", "NNCHN"), ("护照", "PPN"), ("军官证", "MI"), ("出生医学证明", "BCT"),
+    ("健康卡", "HC"), ("社保卡", "SS"), ("社会保障卡", "SS"),
+)  # fmt: skip
+
+
+def _type_code(given: Identifier) -> str:
+    """The code of the type that says whose number it is, "" when there is no type: one of v2-0203 wherever it stands
+    among others, else what the words mean, else the first code. Many systems write a local code and 居民身份证."""
+    if given.type is None:
+        return ""
+    table = [one.code for one in given.type.codings if one.code and (one.system or "").casefold().endswith("0203")]
+    codes = [*table, *(one.code for one in given.type.codings if one.code)]
+    telling = (code for code in codes if code in ("MR", "NI") or identifier_kind("", code))
+    words = [text.strip() for text in (given.type.text, *(one.display for one in given.type.codings)) if text]
+    meant = (code for text in words for word, code in _WORDS if text.removeprefix("居民").rstrip("号码") == word)
+    return next(telling, None) or next(meant, None) or next(iter(codes), "")
 
 
 def _phone(given: ContactPoint) -> str | None:
@@ -56,8 +76,9 @@ def _phone(given: ContactPoint) -> str | None:
 
 
 def _spellings(name: HumanName) -> Iterator[str]:
-    """Every way the name may be written: text, family before and after given; Chinese without a blank."""
-    if name.use == "old":
+    """Every way the name may be written: text, family before and after given; Chinese without a blank. Names no longer
+    borne, pet names (毛毛) and those that hide the person (anonymous) are none."""
+    if name.use in ("old", "nickname", "anonymous"):
         return
     if name.text and name.text.strip():
         yield name.text.strip()

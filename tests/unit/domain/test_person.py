@@ -54,6 +54,10 @@ def test_what_is_no_resident_number_is_none(given: str):
         (RESIDENT, "", IdentifierKind.RESIDENT), ("2.16.156.10011.1.3", "", IdentifierKind.RESIDENT),
         (f" {RESIDENT} ", "", IdentifierKind.RESIDENT), ("urn:his", "NNCHN", IdentifierKind.RESIDENT),
         ("urn:his", "nnchn", IdentifierKind.RESIDENT), ("urn:his", "NI", IdentifierKind.RESIDENT),
+        ("urn:oid:2.16.840.1.113883.2.23.1.19.1", "", IdentifierKind.RESIDENT), ("", "CIN", IdentifierKind.RESIDENT),
+        ("http://his.example/sid/idCard", "", IdentifierKind.RESIDENT),
+        ("urn:his:id-card", "01", IdentifierKind.RESIDENT),
+        ("http://his.example/guardian-idcard", "", None), ("http://his.example/idcard/mrn", "", None),
         (RESIDENT, "MR", IdentifierKind.RESIDENT), ("urn:his", "MR", None), ("urn:his", "", None), ("", "", None),
     ],
 )  # fmt: skip

@@ -34,6 +34,8 @@ def test_local_id_is_the_hospital_s_number_else_the_resource_id() -> None:
         ({"family": "Li", "given": [None, "Min"]}, {"Li Min", "Min Li"}),
         ({"family": "Doe", "given": ["Ann", "B"]}, {"Doe Ann B", "Ann B Doe", "Doe Ann", "Ann Doe"}),
         ({"text": "旧名", "use": "old"}, set()),
+        ({"text": "毛毛", "use": "nickname"}, set()),
+        ({"text": "患者", "use": "anonymous"}, set()),
         ({"family": "", "given": []}, set()),
     ],
 )
@@ -53,6 +55,28 @@ def test_old_identifiers_and_mail_addresses_are_left_out() -> None:
     )
     assert [one.value for one in found.identifiers] == ["2"]
     assert found.phones == ("138", "0432")
+
+
+V2 = "http://terminology.hl7.org/CodeSystem/v2-0203"
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ({"coding": [{"system": "urn:his:kinds", "code": "01"}, {"system": V2, "code": "NNCHN"}]}, "NNCHN"),
+        ({"coding": [{"system": "urn:his:kinds", "code": "01", "display": "居民身份证"}]}, "NNCHN"),
+        ({"coding": [{"system": "urn:his:kinds", "code": "SFZ"}], "text": "身份证号"}, "NNCHN"),
+        ({"coding": [{"code": "7"}, {"code": "MR"}]}, "MR"),
+        ({"coding": [{"system": V2, "code": "PI"}, {"system": V2, "code": "MR"}]}, "MR"),
+        ({"text": "护照"}, "PPN"),
+        ({"text": "监护人身份证"}, ""),
+        ({"coding": [{"system": "urn:his:kinds", "code": "09"}]}, "09"),
+        (None, ""),
+    ],
+)
+def test_type_of_an_identifier_is_found_among_local_codes_and_words(kind: dict[str, Any] | None, code: str) -> None:
+    (found,) = facts(identifier=[{"type": kind, "system": "urn:his", "value": "1"}]).identifiers
+    assert found.type == code
 
 
 DENY = {"type": "deny"}
