@@ -41,11 +41,11 @@ def without_title(name: str) -> tuple[str, str | None]:
 
 
 _NOBODY = re.compile(
-    "无名|无姓名|不详|未知|不明|佚名|匿名|三无|流浪|弃婴|测试|未提供|未登记|未填|待查|路人|某人"
+    "无名|无姓名|不详|未知|不明|佚名|匿名|三无|无主|流浪|弃婴|昏迷|车祸|测试|未提供|未登记|未填|待查|路人|某人|代[开取配]药"
     "|unknown|unidentified|anonym|noname|^(?:john|jane|baby)doe|^doe(?:john|jane|baby)"
 )
 _NO_NAME = re.compile(
-    rf"(?:{_WORD}|无|没有|空|患者|病人|姓名|[男女]性?|[男女]?婴儿?|新生儿|某|n/a|null|none|nil|undefined|x+|test|testing"
+    rf"(?:{_WORD}|无|没有|空|患者|病人|姓名|[男女]性?|[男女]?婴儿?|新生儿|某|家属|单位|外宾|自费|n/a|null|none|nil|undefined|x+|test|testing"
     r"|demo|dummy|temp|patient|name|male|female|man|woman)+(?:[甲乙丙丁\d#/()-]|男|女)*"
 )
 _NO_NAME_TOKENS = frozenset({"test", "testing", "demo", "dummy", "patient", "unk"})

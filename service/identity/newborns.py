@@ -15,10 +15,12 @@ from service.identity.pinyin import COMPOUND_SURNAMES
 _PLACES = {mark: marks[0] for marks in ("1甲一大长a", "2乙二次小b", "3丙三c", "4丁四d") for mark in marks}
 _MARK = rf"(?:老|双|胎|第|\(|-|#)*(?P<{{}}>[{''.join(_PLACES)}])?(?:号|胎|\))*"
 _HAN_NAME = re.compile(
-    r"(?P<stem>.+?)(?P<of>[之的]?)" + _MARK.format("before")
-    + r"(?P<child>[男女]?婴儿?|新生儿|儿子|女儿|[男女]孩|毛毛|宝宝|bb|nb|baby|孩子?|双(?:胞?胎)?之?|[子女男儿])"
+    r"(?P<stem>.+?)(?P<of>[之的]|-(?=婴))?" + _MARK.format("before")
+    + r"(?P<child>[男女]?婴儿?|新生儿|儿子|女儿|[男女]孩|毛[毛头]|宝[宝贝]|千金|幼[子女]|bb|nb|baby|孩子?"
+    + r"|双(?:胞?胎)?之?|[子女男儿])"
     + _MARK.format("after")
 )  # fmt: skip
+_AHEAD = re.compile(r"\(?(?P<child>[男女]?婴儿?|新生儿|bb|nb|baby)\)?-?(?P<stem>[^\W\da-z].+)")  # 新生儿李敏
 _BABY = r"(?:new ?born|nb|bb|baby|infant)\W*(?P<child>boy|girl)?"
 _LATIN_NAMES = tuple(re.compile(pattern) for pattern in (
     _BABY + r"(?:\W+(?P<before>[a-d1-4]))?\W*(?:/o|of)?\W+(?P<stem>.{2,})",
@@ -28,7 +30,9 @@ _LATIN_NAMES = tuple(re.compile(pattern) for pattern in (
 ))  # fmt: skip
 _PINYIN = re.compile(r"(?P<stem>[a-z]+)zhi(?P<child>zi|nv|nu|nan|ying|er)(?P<after>[a-d1-4])?")
 _VOWELS = re.compile("[aeiouv]+")
-_ALWAYS = frozenset({"毛毛", "宝宝", "bb", "nb", "baby", "新生儿", "儿子", "女儿", "婴儿"})
+_ALWAYS = frozenset({
+    "毛毛", "毛头", "宝宝", "宝贝", "千金", "幼子", "幼女", "bb", "nb", "baby", "新生儿", "儿子", "女儿", "婴儿",
+})  # fmt: skip
 _BOYS = ("子", "儿子", "男", "boy", "son", "zi", "nan")
 _GIRLS = ("女", "girl", "daughter", "nv", "nu")
 
@@ -45,8 +49,12 @@ class Newborn:
 def read_newborn(name: str) -> Newborn | None:
     """Reads the tidied name of a newborn; None when it is not one's."""
     if any(is_han(ch) for ch in name):
-        found = _HAN_NAME.fullmatch(compact(name))
-        return _newborn(found) if found and _is_child(found) else None
+        joined = compact(name)
+        found = _HAN_NAME.fullmatch(joined)
+        if found and _is_child(found):
+            return _newborn(found)
+        found = _AHEAD.fullmatch(joined)
+        return _newborn(found) if found and found["stem"] not in COMPOUND_SURNAMES else None
     for pattern in _LATIN_NAMES:
         if (found := pattern.fullmatch(name)) and any(map(str.isalpha, found["stem"])):
             return _newborn(found)

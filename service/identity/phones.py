@@ -10,7 +10,8 @@ _EXTENSION = re.compile(r"(?:转|分机|ext?\.?|x|#|(?<=\d{7})[-*](?=\d{1,6}$))\
 _COUNTRY = re.compile(r"^(?:00)?860?(?=1\d{9,10}$|[2-9]\d{8,10}$)")
 _PREFIX = re.compile(r"1[3-9]\d(?=\d{8}$)|0(?:10|2\d|[3-9]\d\d)(?=\d{7})")  # of an operator, of an area
 _RUNS = ("01234567890123456789", "98765432109876543210")
-_FILLERS = re.compile(r"(\d)\1{5}|^13800138000$")  # 13800000000, 13888888888; an operator's service line
+_FILLERS = re.compile(r"(\d)\1{5}|^13800138000$|^[48]00\d{7}$")
+"""13800000000, 13888888888; service lines: an operator's, and 400 or 800, which are a company's."""
 
 
 @lru_cache(65536)

@@ -83,9 +83,11 @@ def test_counter_taken_off_is_told():
 
 KINDS = {
     NameKind.PERSON: "李敏子 周莲婴 李毛毛 欧阳毛毛 张之男 欧阳之男 欧阳长子 张大女 王小子 丁甲 丁丁 李zimin 王小宝 "
+    "代开明 王千金 温家宝 单位明 婴宁 "
     "李ZHIYING 司马南 김민수 Иван "
     "Boy-George Testa O'Brien Anna-Maria",
-    NameKind.UNIDENTIFIED: "无名氏 无名 無名氏 不详 未知 未知男 急诊无名1 无名2(复诊) 三无 路人甲 身份不明 测试 测试1 "
+    NameKind.UNIDENTIFIED: "无主 昏迷患者 车祸1 单位体检 代开药 外宾 自费 患者家属 "
+    "无名氏 无名 無名氏 不详 未知 未知男 急诊无名1 无名2(复诊) 三无 路人甲 身份不明 测试 测试1 "
     "李测试 患者 "
     "新生儿 女 无 UNKNOWN "
     "Unknown-male-3 JohnDoe Doe^Jane Test NULL N/A xxx",
@@ -117,6 +119,9 @@ NEWBORNS = {
     "李敏次子": ("李敏", "2", "male"), "李敏双A": ("李敏", "1", None), "李敏之双B": ("李敏", "2", None),
     "李敏双胎之小": ("李敏", "2", None), "李敏毛毛": ("李敏", None, None), "李敏宝宝1": ("李敏", "1", None),
     "李敏BB2": ("李敏", "2", None), "李敏男婴": ("李敏", None, "male"), "李敏儿子": ("李敏", None, "male"),
+    "李敏毛头": ("李敏", None, None), "李敏的宝贝": ("李敏", None, None), "李敏千金": ("李敏", None, None),
+    "李敏幼女": ("李敏", None, "female"), "新生儿李敏": ("李敏", None, None), "婴 李敏": ("李敏", None, None),
+    "NB李敏": ("李敏", None, None), "(女婴)李敏": ("李敏", None, "female"), "李敏－婴": ("李敏", None, None),
     "李之子": ("李", None, "male"), "李敏之三子": ("李敏", "3", "male"), "蘇麗之女": ("苏丽", None, "female"),
     "Baby of Li Min": ("limin", None, None), "BABY BOY A OF LI^MIN": ("limin", "1", "male"),
     "BB LI MIN": ("limin", None, None), "Boy of Li Min": ("limin", None, "male"), "B/O Li Min": ("limin", None, None),
