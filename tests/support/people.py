@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from service.domain.order import PatientQuery
 from service.domain.person import PatientFacts, PatientIdentifier, resident_check
-from service.identity.asked.linkage import Linkage, link
+from service.identity.asked.linkage import NO_INDEX, Index, Linkage, link
 from service.identity.asked.person import complete, own_records
 
 RESIDENT = "urn:oid:2.16.156.10011.1.3"
@@ -61,7 +61,7 @@ def query(
     return PatientQuery(tuple((system, value, "") for system, value in asked), name, birth_date, sex)
 
 
-def identify(asked: PatientQuery, *records: Record, requester: str = HERE) -> Linkage:
+def identify(asked: PatientQuery, *records: Record, requester: str = HERE, index: Index = NO_INDEX) -> Linkage:
     """The linkage, as the desk makes it of the records found."""
     own = own_records(asked, requester, records)
-    return link(complete(asked, own), own, records)
+    return link(complete(asked, own), own, records, index)

@@ -69,19 +69,21 @@ def link(
 
     `own` are the ordering institution's records that the query names. `records` are those that share an identifier
     with the person, a hospital's own number with such a record, or the person of such a record in the index. One
-    contradicting record makes the match a conflict; else confirmed records may be used freely and probable ones are
-    only pointed at. A record that people ruled to be another's than `own` is left out, whatever it says.
+    contradicting record makes the match a conflict, as do two that agree with what is asked and contradict each other;
+    else confirmed records may be used freely and probable ones are only pointed at. A record that people ruled to be
+    another's than `own` is left out, whatever it says; where it bears the person's number, that names two people.
     """
     if contradicts_itself(person) and not any(index.is_ruled(index.person(one.id)) for one in own):
         return Linkage(Match.CONFLICT, anchors=tuple(sorted(one.id for one in own)))
+    apart = {record.id for record in records if any(index.is_apart(record.id, one.id) for one in own)}
     known = [
         record
         for record in records
-        if record.facts is not None
-        and not any(index.is_apart(record.id, one.id) for one in own)
-        and not _is_her_newborn(person, record.facts)
+        if record.facts is not None and record.id not in apart and not _is_her_newborn(person, record.facts)
     ]
     direct = _grade_direct(person, own, known)
+    if any(person.identifiers & identifiers_of(one.facts) for one in records if one.facts and one.id in apart):
+        direct = _of_own_persons(direct, own, index)
     found_by = tuple(sorted(one.id for one in own if one.id in direct) or sorted(direct))
     grades = direct | _grade_same_numbers(person, direct, known)
     grades |= _grade_persons(person, grades, known, index)
@@ -89,9 +91,34 @@ def link(
         return Linkage(Match.CONFLICT, anchors=tuple(sorted(grades)))
     confirmed = tuple(sorted(one for one, grade in grades.items() if grade is Match.CONFIRMED))
     probable = tuple(sorted(one for one, grade in grades.items() if grade is Match.PROBABLE))
+    if _disagree([one for one in known if one.id in confirmed], index):
+        return Linkage(Match.CONFLICT, anchors=tuple(sorted(grades)))
     if confirmed:
         return Linkage(Match.CONFIRMED, confirmed, probable, found_by)
     return Linkage(Match.PROBABLE if probable else Match.UNKNOWN, (), probable, found_by)
+
+
+def _of_own_persons(direct: Mapping[int, Match], own: Sequence[KnownRecord], index: Index) -> dict[int, Match]:
+    """The grades where the number asked with is borne by somebody else too, as people ruled: by it alone no other
+    record is the person's for certain (identity_audit 3: more than one candidate)."""
+    ours = frozenset().union(*(index.person(one.id) for one in own))
+    return {
+        one: Match.PROBABLE if grade is Match.CONFIRMED and one not in ours else grade for one, grade in direct.items()
+    }
+
+
+def _disagree(confirmed: Sequence[KnownRecord], index: Index) -> bool:
+    """Whether two records contradict each other that both agree with the question: it may say less than they do (a name
+    in Latin letters agrees with each of one sound). Where people joined them they knew."""
+    said = {
+        (index.person(one.id), one.facts.names, one.facts.birth_date, one.facts.sex): one.facts
+        for one in confirmed
+        if one.facts is not None
+    }
+    return any(
+        Evidence.DIFFERENT in _compare(a, b) and not (ours[0] == theirs[0] and index.is_ruled(ours[0]))
+        for (ours, a), (theirs, b) in combinations(said.items(), 2)
+    )
 
 
 def _is_her_newborn(person: Person, facts: PatientFacts) -> bool:
@@ -168,7 +195,7 @@ def _different_from_number(number: str, birth_date: str | None, sex: str | None)
     )
 
 
-def _compare(person: Person, facts: PatientFacts) -> tuple[Evidence, Evidence, Evidence]:
+def _compare(person: Person | PatientFacts, facts: PatientFacts) -> tuple[Evidence, Evidence, Evidence]:
     return (
         compare_names(person.names, facts.names),
         compare_birth_dates(person.birth_date, facts.birth_date),

@@ -11,6 +11,7 @@ import itertools
 import pytest
 
 from service.domain.decision import Match
+from service.identity.asked.linkage import Index
 from tests.support.people import (
     ARCHIVE,
     CARD,
@@ -237,6 +238,29 @@ def test_one_contradiction_among_good_records_withholds_all():
 def test_reissued_number_of_another_person_is_a_conflict():
     former = record((RESIDENT, LI), name="赵敏", birth_date="1985-11-23")
     assert in_every_order(query(), record((RESIDENT, LI)), former).match is CONFLICT
+
+
+def test_name_in_letters_that_agrees_with_two_of_one_sound_is_a_conflict():
+    """Sisters of one sound lend each other their card."""
+    hers, her_sisters = record((RESIDENT, LI), name="李敏"), record((RESIDENT, LI), name="李旻")
+    assert in_every_order(query(name="LI MIN"), hers).match is CONFIRMED
+    assert in_every_order(query(name="LI MIN"), hers, her_sisters).match is CONFLICT
+
+
+def test_two_of_one_sound_whom_people_joined_are_one():
+    one, other = record((RESIDENT, LI), name="李敏"), record((RESIDENT, LI), name="李旻")
+    both = frozenset({one.id, other.id})
+    index = Index({one.id: both, other.id: both}, frozenset({(one.id, other.id)}))
+    assert identify(query(name="LI MIN"), one, other, index=index).match is CONFIRMED
+
+
+def test_number_that_another_bears_too_as_people_ruled_makes_nobody_else_certain():
+    own = record((RESIDENT, LI), institution=HERE, local="0001")
+    another, whose, archived = record((RESIDENT, LI)), record((RESIDENT, LI), institution="third"), record()
+    hers = frozenset({own.id, archived.id})
+    index = Index({own.id: hers, archived.id: hers}, not_same=frozenset({(own.id, another.id)}))
+    found = identify(query(), own, another, whose, archived, index=index)
+    assert (found.confirmed, found.probable) == ((own.id, archived.id), (whose.id,))
 
 
 def test_record_without_facts_yet_is_no_link():
