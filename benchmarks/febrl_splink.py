@@ -15,8 +15,8 @@ import pyarrow
 import splink.comparison_library as compare
 from splink import DuckDBAPI, Linker, SettingsCreator, block_on
 
-from benchmarks.febrl import Row
-
+Row = dict[str, str]
+"""As `benchmarks.febrl.read_set` gives it."""
 BOUND = 0.99
 """The match probability from which a pair counts as linked."""
 _COLUMNS = (
