@@ -26,7 +26,8 @@ class Linker:
 
     One run at a time: two that each see half of what the other brings would miss a pair, or join what contradicts.
     The lock is taken last but for the audit log's, after an institution's, so nobody waits in a circle; nothing else
-    is written under it that a load holds.
+    is written under it that a load holds. Under it the time is read, too: who began earlier and came later must not
+    date what he changes before what he saw.
     """
 
     def __init__(self, database: Database, keys: KeyRing) -> None:
@@ -34,9 +35,10 @@ class Linker:
         self._keys = keys
 
     def take_up(self, conn: Connection, institution: str, patients: Mapping[int, PatientFacts], now: int) -> None:
-        """Links new or changed records of an institution; `now` in microseconds since 1970 UTC."""
+        """Links new or changed records of an institution; `now` in microseconds since 1970 UTC: not before then."""
         profiles = [read_profile(record, institution, facts) for record, facts in patients.items()]
         index = self._index(conn, now)
+        now = index.now = max(now, self._database.now_us())
         result = relink(index, profiles, Cause.RECORDS, RULES)
         if result.parted or result.corrected:
             change_id = self._record(conn, _touched(result.parted) | result.corrected, Cause.RECORDS, RULES, now)
