@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 from sqlalchemy import select
@@ -17,23 +18,26 @@ from sqlalchemy import select
 from service.audit.log import AuditLog
 from service.domain.errors import Contradiction, NotFound, Unavailable
 from service.domain.person import PatientFacts, PatientIdentifier
+from service.edge.parts import Parts
 from service.identity.links import Ruling
 from service.identity.store.linker import Linker
 from service.identity.store.rulings import Rulings
 from service.ingest.port import IndexedReport
 from service.registry.database import Database
 from service.registry.ingest_store import SqlIngestStore
-from service.registry.tables import identity_ruling, patient_record
+from service.registry.tables import decision, decision_record, identity_ruling, patient_record, report
 from service.security.caller import Caller, Role
 from service.security.keys import KeyRing
 from tests.support.people import MRN, RESIDENT, resident
 from tests.support.records import lab
 from tests.support.told import Own, Told
+from tests.support.whole import question
 
 Job = tuple[str, PatientFacts]
 """A hospital, and what it says of one of its patients."""
 
 MOST_RETRIES = 3
+HOSPITALS = ("req", "city", "tj", "alli", "nat", "prov")
 NAMES = (("李敏", "LI^MIN"), ("王芳", "WANG^FANG"), ("赵磊", "ZHAO^LEI"), ("孙丽娟", "SUN^LIJUAN"))
 _FIRST, _LATER = (datetime(2026, 11, 1, tzinfo=UTC) + timedelta(days=n) for n in range(2))
 
@@ -190,3 +194,50 @@ def told_by(database: Database, keys: KeyRing) -> Told:
     expected = sorted((told.pairs(a, b)[0], how == "link") for how, a, b in RULED)
     assert sorted((one.pair, one.same) for one in told.rulings.values()) == expected
     return told
+
+
+def do_all(parts: Parts) -> None:
+    """All the work of one process: everything is loaded, asked about, ruled on, and what rested on it made again."""
+    writer = Writer(parts.settings.resolved_database_url, parts.settings.resolved_keys_file)
+    try:
+        for hospital in HOSPITALS:
+            for one in sorted((job for job in jobs() if job[0] == hospital), key=lambda job: str(job[1].version_at)):
+                writer.load([one])
+            ask_for_all(parts)
+        for what in RULED:
+            writer.rule(*what)
+        parts.reach.run()
+        ask_for_all(parts)
+    finally:
+        writer.close()
+
+
+def ask_for_all(parts: Parts) -> None:
+    """A clinician asks for each of the people."""
+    for hospital, facts in jobs():
+        if hospital == "req":
+            parts.desk.decide(question(facts), Caller("req", Role.CLINICIAN, "dr-wang"))
+
+
+def check_reports(parts: Parts) -> None:
+    """Each report is there, and once."""
+    with parts.database.read() as conn:
+        found = conn.execute(select(report.c.institution, report.c.number, report.c.version)).all()
+    expected = {(hospital, report_of(hospital, facts), 1) for hospital, facts in jobs()}
+    assert sorted(tuple(row) for row in found) == sorted(expected)
+
+
+def check_decisions(parts: Parts, told: Told) -> int:
+    """What stands and is sure rests on one person's records: on none that was another's once, or that people parted.
+    What does not stand is settled. Gives how many do not."""
+    own_of = {record: own for own, record in told.ids.items()}
+    sure = select(decision.c.id).where(decision.c.state == "standing", decision.c.match == "confirmed")
+    with parts.database.read() as conn:
+        for name in list(conn.execute(sure).scalars()):
+            ground = select(decision_record.c.record_id).where(decision_record.c.decision_id == name)
+            records = list(conn.execute(ground).scalars())
+            assert len({person_of(own_of[one]) for one in records}) == 1
+            assert not any(told.apart(a, b) for a, b in combinations(records, 2))
+        gone = conn.execute(select(decision).where(decision.c.state != "standing")).all()
+    assert all(row.settled_at is not None and row.superseded_by is not None for row in gone)
+    return len(gone)

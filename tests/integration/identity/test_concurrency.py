@@ -7,11 +7,9 @@ import random
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
 
 from service.decisions.rests import come_again
 from service.domain.errors import Unavailable
@@ -20,14 +18,12 @@ from service.identity.store.history import person_at
 from service.identity.store.linker import Linker
 from service.registry.database import Database
 from service.registry.ingest_store import SqlIngestStore
-from service.registry.tables import decision, decision_record, report
 from service.security.caller import Caller, Role
 from service.security.keys import KeyRing
-from tests.support.crowd import RULED, Writer, jobs, person_of, report_of, told_by, write_together
+from tests.support.crowd import RULED, Writer, check_decisions, check_reports, jobs, told_by, write_together
 from tests.support.holds import check
 from tests.support.persons import HER_TWIN, LI, patient, register
 from tests.support.region import Hospitals
-from tests.support.told import Told
 from tests.support.whole import question
 
 pytestmark = pytest.mark.slow
@@ -58,8 +54,8 @@ def test_fifty_writers_come_to_what_one_alone_would(database_url: str, tmp_path:
         parts.reach.run()
         told = told_by(parts.database, parts.keys)
         check(parts.database, parts.keys, told)
-        check_reports(hospitals)
-        check_decisions(hospitals, told)
+        check_reports(parts)
+        check_decisions(parts, told)
         assert max(retries) <= 3
     finally:
         parts.close()
@@ -91,28 +87,6 @@ def was_answered(hospitals: Hospitals, facts: PatientFacts) -> bool:
             raise
         return False
     return True
-
-
-def check_reports(hospitals: Hospitals) -> None:
-    """Each report is there, and once."""
-    with hospitals.parts.database.read() as conn:
-        found = conn.execute(select(report.c.institution, report.c.number, report.c.version)).all()
-    expected = {(hospital, report_of(hospital, facts), 1) for hospital, facts in jobs()}
-    assert sorted(tuple(row) for row in found) == sorted(expected)
-
-
-def check_decisions(hospitals: Hospitals, told: Told) -> None:
-    """What stands and is sure rests on one person's records: on none that was another's once, or that people parted."""
-    own_of = {record: own for own, record in told.ids.items()}
-    sure = select(decision.c.id).where(decision.c.state == "standing", decision.c.match == "confirmed")
-    with hospitals.parts.database.read() as conn:
-        for name in list(conn.execute(sure).scalars()):
-            ground = select(decision_record.c.record_id).where(decision_record.c.decision_id == name)
-            records = list(conn.execute(ground).scalars())
-            assert len({person_of(own_of[one]) for one in records}) == 1
-            assert not any(told.apart(a, b) for a, b in combinations(records, 2))
-        waits = select(func.count()).where(decision.c.state == "identity-invalidated", decision.c.settled_at.is_(None))
-        assert conn.execute(waits).scalar_one() == 0
 
 
 def test_what_was_thought_at_a_time_stays_so_though_a_load_that_began_before_it_ends_after(
