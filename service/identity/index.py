@@ -143,7 +143,9 @@ class _Run:
             begun=[link for one, link in wanted.items() if one not in stored or not link.says(stored[one])],
             persons=list(settled.persons),
         )
-        result.parted = self._parted(known, settled)
+        before = self._store.persons_of(known)
+        result.parted = self._parted(before, settled)
+        result.ruled_two = self._ruled_two(before, settled)
         self._store.write(result, cause, actor)
         return result
 
@@ -237,10 +239,20 @@ class _Run:
                 found.setdefault(number.kind, set()).add(number.value)
         return found
 
-    def _parted(self, known: set[int], settled: Settled) -> list[list[frozenset[int]]]:
+    def _ruled_two(self, before: Mapping[int, frozenset[int]], settled: Settled) -> list[list[frozenset[int]]]:
+        """Persons that people ruled to be two, of whom one has come by records just now: they are not the other's,
+        though nothing may ever have joined them to it but a question."""
         now = {one: group for group in settled.persons for one in group}
-        before = {group for group in self._store.persons_of(known).values() if len(group) > 1}
-        parts = ({frozenset(group & now[one]) for one in group if one in now} for group in before)
+        return [
+            [now[one.a], now[one.b]]
+            for one in sorted(self._apart(), key=lambda one: one.pair)
+            if one.a in now and one.b in now and any(now[side] - before[side] for side in one.pair)
+        ]
+
+    def _parted(self, before: Mapping[int, frozenset[int]], settled: Settled) -> list[list[frozenset[int]]]:
+        now = {one: group for group in settled.persons for one in group}
+        several = {group for group in before.values() if len(group) > 1}
+        parts = ({frozenset(group & now[one]) for one in group if one in now} for group in several)
         return sorted(sorted(found, key=min) for found in parts if len(found) > 1)
 
 

@@ -102,6 +102,7 @@ class Rewritten:
     begun: list[Link] = field(default_factory=list)
     persons: list[frozenset[int]] = field(default_factory=list)  # of all records looked at
     parted: list[list[frozenset[int]]] = field(default_factory=list)  # who was one person, as the several they are now
+    ruled_two: list[list[frozenset[int]]] = field(default_factory=list)  # of whom one grew: two persons, by a ruling
     corrected: set[int] = field(default_factory=set)  # records that now bear another number, or another name and date
 
 

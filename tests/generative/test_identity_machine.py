@@ -218,7 +218,7 @@ def run(url: str, home: Path, examples: int, steps: int) -> None:
 
 
 def test_whatever_happens_in_whatever_order(sqlite_url: str, tmp_path: Path) -> None:
-    run(sqlite_url, tmp_path, 25, 30)
+    run(sqlite_url, tmp_path, 20, 30)
 
 
 def test_whatever_happens_on_postgres(postgres_url: str, tmp_path: Path) -> None:

@@ -40,9 +40,10 @@ class Linker:
         index = self._index(conn, now)
         now = index.now = max(now, self._database.now_us())
         result = relink(index, profiles, Cause.RECORDS, RULES)
-        if result.parted or result.corrected:
-            change_id = self._record(conn, _touched(result.parted) | result.corrected, Cause.RECORDS, RULES, now)
-            self._mark(conn, change_id, result.parted)
+        several = result.parted + result.ruled_two
+        if several or result.corrected:
+            change_id = self._record(conn, _touched(several) | result.corrected, Cause.RECORDS, RULES, now)
+            self._mark(conn, change_id, several)
             reach.mark_misfound(conn, change_id, institution, result.corrected)
 
     def take_up_again(self, conn: Connection, records: Collection[int], now: int) -> None:
@@ -50,15 +51,16 @@ class Linker:
         index = self._index(conn, now)
         stored = index.profiles(records).values()
         result = relink(index, stored, Cause.RULES, RULES)
-        if result.parted:
-            change_id = self._record(conn, _touched(result.parted), Cause.RULES, RULES, now)
-            self._mark(conn, change_id, result.parted)
+        several = result.parted + result.ruled_two
+        if several:
+            change_id = self._record(conn, _touched(several), Cause.RULES, RULES, now)
+            self._mark(conn, change_id, several)
 
     def follow(self, conn: Connection, records: Collection[int], cause: Cause, actor: str, now: int) -> Rewritten:
         """Brings the index up to a ruling on these records; call it after the ruling's row was written."""
         result = settle_again(self._index(conn, now), records, cause, actor)
         change_id = self._record(conn, _touched([result.persons]), cause, actor, now)
-        self._mark(conn, change_id, result.parted)
+        self._mark(conn, change_id, result.parted + result.ruled_two)
         if cause in (Cause.UNLINK, Cause.NOT_SAME):  # also those that no link held: a question may have named both
             ruled = set(records)
             self._mark(conn, change_id, [[one for one in result.persons if not ruled.isdisjoint(one)]])
