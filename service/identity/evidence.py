@@ -88,9 +88,13 @@ def compare_names(ours: Iterable[Name], theirs: Iterable[Name]) -> Compared:
     pairs = [(a, b) for a in ours for b in theirs]
     if not pairs:
         return _MISSING
-    alike = [a for a, b in pairs if a.form == b.form and a.kind is b.kind and a.mark == b.mark]
-    if alike:
-        return _EQUAL if any(one.is_han for one in alike) else Compared(Outcome.EQUAL, LETTERS)
+    alike = [a for a, b in pairs if _is_one(a, b)]
+    if any(one.is_han for one in alike):
+        return _EQUAL
+    written = [(a, b) for a, b in pairs if a.is_han and b.is_han]
+    if alike and not written:
+        return Compared(Outcome.EQUAL, LETTERS)
+    pairs = written or pairs  # where both are in characters those decide: 陶小玮 and 陶小伟 are both Tao Xiaowei
     notes = {found: (a, b) for a, b in pairs if (found := resemble(a, b)) is not None}
     if Resemblance.PINYIN in notes:
         a, b = notes[Resemblance.PINYIN]
@@ -99,6 +103,12 @@ def compare_names(ours: Iterable[Name], theirs: Iterable[Name]) -> Compared:
         return Compared(Outcome.CONTRADICTING, HOMOPHONE)
     note = next((one.value for one in Resemblance if one in notes), "")
     return Compared(Outcome.CONTRADICTING, note)
+
+
+def _is_one(a: Name, b: Name) -> bool:
+    """Whether they are one writing, and no mark or counter tells two: 张伟1 and 张伟2."""
+    counted = a.counter is None or b.counter is None or a.counter == b.counter
+    return counted and a.form == b.form and a.kind is b.kind and a.mark == b.mark
 
 
 def compare_birth_dates(a: Profile, b: Profile) -> Compared:

@@ -16,7 +16,7 @@ from service.identity.profile import Profile, Trait
 from service.identity.rules import CONFIRMING, Tier, Verdict, judge
 
 _SPEAK_OF_NUMBERS = frozenset({
-    "two-numbers", "same-number-other-date", "same-number-other-name", "number-of-another",
+    "two-numbers", "same-number-other-date", "same-number-incomplete", "same-number-other-name", "number-of-another",
     "newborn-and-child", "newborn-twice",
 })  # fmt: skip
 

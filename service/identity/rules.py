@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -117,10 +118,12 @@ def _same_hospital_number(e: Evidence, a: Profile, b: Profile) -> bool:
 
 
 def _same_person_without_number(e: Evidence, a: Profile, b: Profile) -> bool:
-    """Exact name, sex and birth date. In Latin letters no name is exact: twins can sound alike."""
+    """Exact name, sex and birth date. In Latin letters no name is exact: twins can sound alike. Nor is one that may
+    be a ward's for any child of a mother: 卢敏女 can be two."""
     return (
         e.name.outcome is _EQUAL
         and e.name.note != LETTERS
+        and not any(_MAY_BE_UNNAMED.fullmatch(one.form) for one in a.names)
         and e.birth_date.outcome is _EQUAL
         and e.sex.outcome is _EQUAL
         and e.number.outcome is not _CONTRADICTING
@@ -128,6 +131,9 @@ def _same_person_without_number(e: Evidence, a: Profile, b: Profile) -> bool:
         and not b.doubts
         and _is_sound(a, b)
     )
+
+
+_MAY_BE_UNNAMED = re.compile(r"..+[女娃婴宝]")
 
 
 def _same_phone(e: Evidence, a: Profile, b: Profile) -> bool:
@@ -141,6 +147,15 @@ def _same_card(e: Evidence, a: Profile, b: Profile) -> bool:
 
 def _same_number_other_date(e: Evidence, a: Profile, b: Profile) -> bool:
     """The same number and name; the birth date or sex disagrees, mostly by a slip."""
+    return (
+        e.number.outcome is _EQUAL
+        and e.name.outcome in (_EQUAL, Outcome.COMPATIBLE)
+        and (_CONTRADICTING in (e.birth_date.outcome, e.sex.outcome) or bool(a.doubts or b.doubts))
+    )
+
+
+def _same_number_incomplete(e: Evidence, a: Profile, b: Profile) -> bool:
+    """The same number and name, and nothing disagrees; one says too little, or is no longer in use."""
     return e.number.outcome is _EQUAL and e.name.outcome in (_EQUAL, Outcome.COMPATIBLE)
 
 
@@ -186,7 +201,7 @@ def _two_numbers(e: Evidence, a: Profile, b: Profile) -> bool:
     """Two numbers, and all else the same: a number reissued, or a card borrowed."""
     return (
         e.number.outcome is _CONTRADICTING
-        and e.name.outcome is _EQUAL
+        and e.name.outcome in (_EQUAL, Outcome.COMPATIBLE)
         and _same_birth_date(e)
         and e.sex.outcome is not _CONTRADICTING
         and (Outcome.EQUAL in (e.phone.outcome, e.card.outcome) or bool(a.doubts or b.doubts))
@@ -261,6 +276,7 @@ RULES = (
     Rule("newborn-twice", Tier.PROBABLE, 60, _newborn_twice),
     Rule("newborn-and-child", Tier.PROBABLE, 55, _newborn_and_child),
     Rule("same-number-other-date", Tier.PROBABLE, 97, _same_number_other_date),
+    Rule("same-number-incomplete", Tier.PROBABLE, 98, _same_number_incomplete),
     Rule("same-number-other-name", Tier.PROBABLE, 80, _same_number_other_name),
     Rule("number-of-another", Tier.PROBABLE, 20, _number_of_another),
     Rule("number-slip", Tier.PROBABLE, 95, _name_and_number_slip),

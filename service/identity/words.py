@@ -144,6 +144,9 @@ RULES: dict[str, RuleText] = {
         _WARD),
     "same-number-other-date": RuleText(
         "证件号码和姓名一致，出生日期或性别不符", "the same number and name; birth date or sex disagrees", _REVIEW),
+    "same-number-incomplete": RuleText(
+        "证件号码和姓名一致，信息不全或档案已停用",
+        "the same number and name; one says too little, or is no longer in use", _REVIEW),
     "same-number-other-name": RuleText(
         "证件号码一致，姓名不同", "the same number, another name: a former one, a slip, or a number given to two",
         _DUPLICATES),

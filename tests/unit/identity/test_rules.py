@@ -39,6 +39,7 @@ NUMBER, PHONED, CARDED = (
     ("confirmed", "same-number"), ("confirmed", "same-name-birth-sex-phone"), ("confirmed", "same-name-birth-sex-card"),
 )  # fmt: skip
 OTHER_NAME, OTHER_DATE = ("probable", "same-number-other-name"), ("probable", "same-number-other-date")
+INCOMPLETE = ("probable", "same-number-incomplete")
 ANOTHERS = ("probable", "number-of-another")
 NAMESAKE = ("probable", "name-and-birth-date")
 BY_NAME = {
@@ -49,8 +50,8 @@ BY_NAME = {
     "suffix of a second visit": (NUMBER, said(name="李敏(复诊)")),
     "no sex there": (NUMBER, said(sex=None)),
     "no birth date there, but the phone": (NUMBER, said(birth=None)),
-    "no birth date there, and no phone": (OTHER_DATE, said(birth=None, phone=None)),
-    "no birth date there, and in pinyin": (OTHER_DATE, said(birth=None, name="LI MIN")),
+    "no birth date there, and no phone": (INCOMPLETE, said(birth=None, phone=None)),
+    "no birth date there, and in pinyin": (INCOMPLETE, said(birth=None, name="LI MIN")),
     "slip to a character of the same sound": (OTHER_NAME, said(name="李旻")),
     "slip to a character that looks alike": (OTHER_NAME, said(name="李每")),
     "dropped character": (OTHER_NAME, said(name="李小敏")),
@@ -81,7 +82,7 @@ BY_NAME = {
     "no number, no sex, same phone": (("probable", "name-and-birth-date"), said(number=None, sex=None)),
     "no number, looks alike, same phone": (("probable", "name-slip"), said(number=None, name="李每")),
     "lost character, same phone": (("probable", "damaged-name"), said(number=None, name="李?")),
-    "record no longer in use": (OTHER_DATE, said(active=False)),
+    "record no longer in use": (INCOMPLETE, said(active=False)),
     "twin with a neighbouring number": (None, said(number=SISTER, name="李捷")),
     "namesake with another number": (None, said(number=SISTER, phone=None)),
     "reissued number: all else the same": (("probable", "two-numbers"), said(number=SISTER)),
@@ -107,6 +108,12 @@ PAIRS = {
         CARDED, said(number=None, phone=None, card="22010012345"), said(phone=None, card="22010012345")),
     "two in pinyin on one phone: twins sound alike": (
         ("probable", "name-and-birth-date"), said(number=None, name="LI ZIXUAN"), said(number=None, name="LI ZIXUAN")),
+    "one twin's card, both spelt alike beside their characters": (
+        OTHER_NAME, said(("陶小玮", "Tao Xiaowei")), said(("陶小伟", "Tao Xiaowei"))),
+    "characters on one side, the spelling on both": (
+        NUMBER, said(("陶小玮", "Tao Xiaowei")), said("Tao Xiaowei")),
+    "two of one name on one phone, counted one and two": (
+        None, said("龚利1", number=None), said("龚利2", number=None)),
     "mother's card twice on the child": (
         OTHER_DATE, said("李小明", "2018-05-01", "male", MOTHER, None),
         said("李小明", "2018-05-01", "male", MOTHER, None)),
@@ -116,6 +123,8 @@ PAIRS = {
     "newborns of two mothers of one name, one day, one ward": (
         None, said("李敏之子", "2026-11-01", "male", None, "13912345677"),
         said("李敏之子", "2026-11-01", "male", None, "13712345699")),
+    "two whom the ward named after their mother alone": (
+        NAMESAKE, said("卢敏女", "2026-11-01", number=None), said("卢敏女", "2026-11-01", number=None)),
     "newborn twins": (
         None, said("李敏之子A", "2026-11-01", "male", LI), said("李敏之子B", "2026-11-01", "male", LI)),
     "newborn registered twice": (
