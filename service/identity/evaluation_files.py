@@ -9,7 +9,7 @@ from pathlib import Path
 
 from service.domain.errors import InvalidInput
 from service.domain.person import IdentifierKind, PatientFacts, PatientIdentifier
-from service.identity.names import NameKind
+from service.identity.forms.names import NameKind
 from service.identity.profile import read_profile
 from service.reference.csv_rows import Faults, Row, read_rows
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from service.domain.person import IdentifierKind, PersonIdentifier
-from service.identity.birth_dates import explain_difference
-from service.identity.names import Name, NameKind, Resemblance, resemble
+from service.identity.forms.birth_dates import explain_difference
+from service.identity.forms.names import Name, NameKind, Resemblance, resemble
 from service.identity.profile import Profile
 
 LETTERS, PINYIN, HOMOPHONE = "letters", "pinyin", "homophone"

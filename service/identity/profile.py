@@ -18,9 +18,9 @@ from service.domain.person import (
     resident_birth_date,
     resident_sex,
 )
-from service.identity.birth_dates import is_default_date
-from service.identity.names import Name, NameKind, read_name
-from service.identity.phones import read_phone
+from service.identity.forms.birth_dates import is_default_date
+from service.identity.forms.names import Name, NameKind, read_name
+from service.identity.forms.phones import read_phone
 
 _NUMBER_LIKE = re.compile(r"\d{14,18}[\dX]?")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from service.identity.evidence import FROM_NUMBER, HOMOPHONE, LETTERS, PINYIN, Evidence, Outcome, compare
-from service.identity.names import NameKind, Resemblance
+from service.identity.forms.names import NameKind, Resemblance
 from service.identity.profile import Profile
 
 SHOWN_ONCE = frozenset({"number-of-another"})

@@ -7,9 +7,9 @@ from datetime import date
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from service.identity.birth_dates import explain_difference, is_default_date
-from service.identity.names import NameKind, read_name, resemble
-from service.identity.phones import read_phone
+from service.identity.forms.birth_dates import explain_difference, is_default_date
+from service.identity.forms.names import NameKind, read_name, resemble
+from service.identity.forms.phones import read_phone
 from tests.support.strategies import quick
 
 WORDS = [

@@ -21,7 +21,7 @@ from service.domain.person import (
 )
 from service.identity.asked.person import KnownRecord, Person, identifiers_of
 from service.identity.asked.statements import Evidence, compare_birth_dates, compare_names, compare_sexes
-from service.identity.names import NameKind, read_name
+from service.identity.forms.names import NameKind, read_name
 from service.identity.persons import Pair
 
 

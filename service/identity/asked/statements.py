@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from service.identity import evidence
 from service.identity.evidence import Outcome
-from service.identity.names import Name, NameKind, read_name
+from service.identity.forms.names import Name, NameKind, read_name
 
 
 class Evidence(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.identity.birth_dates import DateDifference, explain_difference, is_default_date
+from service.identity.forms.birth_dates import DateDifference, explain_difference, is_default_date
 
 DIFFERENCES = {
     DateDifference.LUNAR: [("1985-11-23", "1985-10-12"), ("1986-01-14", "1985-12-05"), ("2020-06-01", "2020-04-10")],

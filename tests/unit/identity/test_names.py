@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from service.identity.names import Name, NameKind, Resemblance, read_name, resemble
+from service.identity.forms.names import Name, NameKind, Resemblance, read_name, resemble
 
 FORMS = {
     "as it is": ("张伟", "张伟"),
@@ -201,5 +201,5 @@ def test_resemblance_is_named_by_its_strongest_reason_either_way_round(expected:
 
 
 def test_dictionaries_are_loaded_by_the_first_name_only():
-    code = "import sys, service.identity.names; assert not {'opencc', 'pypinyin'} & set(sys.modules), 'loaded'"
+    code = "import sys, service.identity.forms.names; assert not {'opencc', 'pypinyin'} & set(sys.modules), 'loaded'"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.identity.phones import read_phone
+from service.identity.forms.phones import read_phone
 
 MOBILE, LANDLINE = "13912345679", "043188765432"
 NUMBERS = {

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 import pytest
 
 from service.identity import words
-from service.identity.birth_dates import DateDifference
 from service.identity.evidence import FROM_NUMBER, HOMOPHONE, LETTERS, PINYIN, Evidence, Outcome
+from service.identity.forms.birth_dates import DateDifference
+from service.identity.forms.names import Resemblance
 from service.identity.links import BY_PERSON, Cause
-from service.identity.names import Resemblance
 from service.identity.profile import Doubt
 from service.identity.rules import RULES, Tier
 

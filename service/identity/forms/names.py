@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
-from service.identity.characters import compact, is_han, tidy
-from service.identity.name_patterns import is_damaged, is_unidentified, without_title
-from service.identity.newborns import read_newborn
-from service.identity.pinyin import COMPOUND_SURNAMES, han_keys, latin_keys
+from service.identity.forms.characters import compact, is_han, tidy
+from service.identity.forms.name_patterns import is_damaged, is_unidentified, without_title
+from service.identity.forms.newborns import read_newborn
+from service.identity.forms.pinyin import COMPOUND_SURNAMES, han_keys, latin_keys
 
 
 class NameKind(StrEnum):

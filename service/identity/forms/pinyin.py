@@ -7,7 +7,7 @@ import unicodedata
 from functools import lru_cache
 from itertools import product
 
-from service.identity.characters import is_han
+from service.identity.forms.characters import is_han
 
 MAX_KEYS = 12
 COMPOUND_SURNAMES = {  # 复姓 in use, and their reading

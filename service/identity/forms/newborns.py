@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from service.identity.characters import compact, is_han
-from service.identity.pinyin import COMPOUND_SURNAMES
+from service.identity.forms.characters import compact, is_han
+from service.identity.forms.pinyin import COMPOUND_SURNAMES
 
 _PLACES = {mark: marks[0] for marks in ("1甲一大长a", "2乙二次小b", "3丙三c", "4丁四d") for mark in marks}
 _MARK = rf"(?:老|双|胎|第|\(|-|#)*(?P<{{}}>[{''.join(_PLACES)}])?(?:号|胎|\))*"

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from service.identity.characters import compact, is_han
-from service.identity.pinyin import COMPOUND_SURNAMES
+from service.identity.forms.characters import compact, is_han
+from service.identity.forms.pinyin import COMPOUND_SURNAMES
 
 _WORD = (
     "(?:复诊|初诊|复查|体检|门诊|急诊|住院|加急|预约|本人|(?<![a-z])vip"

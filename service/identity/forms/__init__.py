@@ -1,0 +1,1 @@
+"""Normal forms: what a written name, phone or birth date says, and how two of them differ."""
