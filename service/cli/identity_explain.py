@@ -56,11 +56,19 @@ def _show(one: dict[str, Any], language: str) -> None:
     for title in ("", one["a"], one["b"], ""):
         table.add_column(title, overflow="fold")
     for each in one["fields"]:
-        values = ("\n".join(each[side]) for side in "ab")
+        values = ("\n".join(_said(value, n) for value in each[side]) for side in "ab")
         table.add_row(FIELDS[each["field"]][n], *values, each["text"][language])
     console.print(table)
     for line in lines(one, language):
         console.print(line, soft_wrap=True, markup=False)
+
+
+def _said(value: str, n: int) -> str:
+    """A value, its code in words: `resident: 2299…` is a resident number."""
+    from service.identity.words import VALUES
+
+    code, colon, rest = value.partition(": ")
+    return VALUES[code][n] + colon + rest if code in VALUES else value
 
 
 def lines(one: dict[str, Any], language: str) -> Iterator[str]:

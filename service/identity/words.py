@@ -13,6 +13,16 @@ FIELDS: dict[str, Text] = {
     "local": ("院内编号", "hospital number"),
 }  # fmt: skip
 
+VALUES: dict[str, Text] = {
+    "male": ("男", "male"), "female": ("女", "female"),
+    "resident": ("居民身份证", "resident number"), "passport": ("护照", "passport"),
+    "hk-macao": ("港澳居民来往内地通行证", "Hong Kong and Macao permit"),
+    "taiwan": ("台湾居民来往大陆通行证", "Taiwan permit"), "officer": ("军官证", "officer's card"),
+    "birth-certificate": ("出生医学证明", "birth certificate"), "health-card": ("健康卡", "health card"),
+    "social-security": ("社保卡", "social security card"), "insurance": ("医保号", "insurance number"),
+}  # fmt: skip
+"""What a record says that is a code: sexes, and the kinds of identifiers."""
+
 OUTCOMES: dict[str, Text] = {
     "equal": ("相同", "equal"),
     "compatible": ("不同但可能同属一人", "different, and possible for one person"),

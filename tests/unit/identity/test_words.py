@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from service.domain.person import IdentifierKind
 from service.identity import words
 from service.identity.evidence import FROM_NUMBER, HOMOPHONE, LETTERS, PINYIN, Evidence, Outcome
 from service.identity.forms.birth_dates import DateDifference
@@ -55,3 +56,8 @@ def test_each_text_is_in_its_own_language(zh: str, en: str) -> None:
     assert re.search(r"[\u4e00-\u9fff]", zh)
     assert not re.search(r"[\u4e00-\u9fff]", en)
     assert en
+
+
+def test_every_kind_of_identifier_and_sex_has_words():
+    assert words.VALUES.keys() == {*(kind.value for kind in IdentifierKind), "male", "female"}
+    assert all(zh and en for zh, en in words.VALUES.values())
