@@ -21,7 +21,7 @@ REJECTED = 3  # of `testonce load`: the generated files hold some that must be r
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the README asks by curl, which is not installed")
 def test_use_it_runs_line_by_line(tmp_path: Path) -> None:
-    here, there = re.findall(r"```sh\n(.*?)```", section("Use it").replace("8000", str(free_port())), re.DOTALL)
+    here, there, linkage = re.findall(r"```sh\n(.*?)```", section("Use it").replace("8000", str(free_port())), re.DOTALL)
     install, *commands, serve = here.splitlines()
     assert install.startswith("make install")
     assert serve.startswith("testonce serve")
@@ -35,7 +35,7 @@ def test_use_it_runs_line_by_line(tmp_path: Path) -> None:
             ["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=99
         )
 
-    for line in commands:
+    for line in [*commands, *linkage.splitlines()]:
         done = run(line)
         assert done.returncode in ((0, REJECTED) if line.startswith("testonce load") else (0,)), line + done.stderr
         if line.startswith("testonce match"):
