@@ -21,7 +21,8 @@ REJECTED = 3  # of `testonce load`: the generated files hold some that must be r
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the README asks by curl, which is not installed")
 def test_use_it_runs_line_by_line(tmp_path: Path) -> None:
-    here, there, linkage = re.findall(r"```sh\n(.*?)```", section("Use it").replace("8000", str(free_port())), re.DOTALL)
+    page = section("Use it").replace("8000", str(free_port()))
+    here, there, linkage = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
     install, *commands, serve = here.splitlines()
     assert install.startswith("make install")
     assert serve.startswith("testonce serve")
