@@ -114,16 +114,14 @@ class EvidenceReader:
         """What the person index says of these records, and the records it adds to them."""
         if not ids:
             return NO_INDEX, []
-        fellows = fellow_records(conn, self._keys, ids)
-        persons = {one.id: frozenset(row.id for row in rows) for rows in fellows.values() for one in rows}
+        persons, fellows = fellow_records(conn, self._keys, ids)
         ruled = rulings_on(conn, {*ids, *persons})
         index = Index(
             persons,
             frozenset(pair for pair, ruling in ruled.items() if ruling == SAME),
             frozenset(pair for pair, ruling in ruled.items() if ruling == NOT_SAME),
         )
-        here = set(ids)
-        return index, [row for rows in fellows.values() for row in rows if row.id not in here]
+        return index, fellows
 
     def _tokens(self, identifiers: Collection[PersonIdentifier]) -> list[bytes]:
         tokens = self._keys.tokens

