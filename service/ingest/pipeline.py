@@ -72,6 +72,7 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
+Then = Callable[[Batch, LoadCounts], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,18 @@ class Loader:
     catalogue: Catalogue
     network: Network
 
-    def load(self, documents: Sequence[Document]) -> LoadCounts:
-        """Loads documents as one batch: all of it is kept and indexed, or, when this raises, nothing."""
+    def load(self, documents: Sequence[Document], then: Then | None = None, again: bool = False) -> LoadCounts:
+        """Loads documents as one batch: all of it is kept and indexed, or, when this raises, nothing.
+
+        `then` is called before the batch ends, with it and what became of the documents: what it stores is stored with
+        them or not at all. `again`: what is known already is indexed anew, since the rules may have changed."""
         with _no_collecting():
             read = [self._read(one) for one in documents]  # before the transaction: others wait for that
             with self.store.batch(self.institution) as batch:
-                return self._load(batch, read)
+                counts = self._load(batch, read, again)
+                if then is not None:
+                    then(batch, counts)
+                return counts
 
     def _load(self, batch: Batch, read: Sequence[_Read], again: bool = False) -> LoadCounts:
         counts = LoadCounts(documents=len(read))
@@ -163,7 +170,7 @@ class Loader:
             again = {one.document_id: one for one in waiting if one.document_id in chosen}
             batch.resolve_rejections([one.id for one in waiting if one.document_id in chosen])
             documents = [
-                _document_of(one.media, one.name, batch.read_document(key)) for key, one in sorted(again.items())
+                document_of(one.media, one.name, batch.read_document(key)) for key, one in sorted(again.items())
             ]
             return self._load(batch, [self._read(one) for one in documents], again=True)
 
@@ -188,7 +195,7 @@ class Loader:
             page, size = [], 0
             with self.store.batch(self.institution) as batch:
                 for one in batch.documents(after, _BATCH_DOCUMENTS):
-                    page.append((one.id, _document_of(one.media, "", batch.read_document(one.id))))
+                    page.append((one.id, document_of(one.media, "", batch.read_document(one.id))))
                     size += one.size
                     if size >= _BATCH_BYTES:
                         break
@@ -239,7 +246,7 @@ def _no_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def _document_of(media: str, name: str, body: bytes) -> Document:
+def document_of(media: str, name: str, body: bytes) -> Document:
     """A stored document, to be read again."""
     line = re.search(r"#L(\d+)$", name)
     if media == "application/fhir+ndjson":

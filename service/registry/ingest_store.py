@@ -80,14 +80,14 @@ class SqlBatch:
     """A `Batch`: each method is a function of the module that owns those rows."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self.session = session
         self._bodies: OrderedDict[int, bytes] = OrderedDict()
         self.patients: dict[int, PatientFacts] = {}
         """Those that this batch stored or changed, by the id of their record."""
 
     def add_document(self, media: str, name: str, body: bytes) -> int:
         """Keeps the bytes; the same bytes of the same institution are kept once. Gives the document's id."""
-        document_id = document_rows.add_document(self._session, media, name, body)
+        document_id = document_rows.add_document(self.session, media, name, body)
         self._remember(document_id, body)
         return document_id
 
@@ -95,7 +95,7 @@ class SqlBatch:
         """The bytes as received; those used last are at hand, as resources are read slice by slice."""
         body = self._bodies.get(document_id)
         if body is None:
-            body = document_rows.read_document(self._session.conn, self._session.keys, document_id)
+            body = document_rows.read_document(self.session.conn, self.session.keys, document_id)
             self._remember(document_id, body)
         return body
 
@@ -107,60 +107,60 @@ class SqlBatch:
 
     def documents(self, after: int, limit: int) -> list[StoredDocument]:
         """The institution's next documents that are not DICOM, by id."""
-        return document_rows.next_documents(self._session, after, limit)
+        return document_rows.next_documents(self.session, after, limit)
 
     def study_uids(self, after: str, limit: int) -> list[str]:
         """The institution's next studies that have DICOM series, in the order of their UIDs."""
-        return series_rows.next_studies(self._session, after, limit)
+        return series_rows.next_studies(self.session, after, limit)
 
     def count_stored(self) -> int:
         """How many of those documents and studies there are."""
-        return document_rows.count(self._session) + series_rows.count_studies(self._session)
+        return document_rows.count(self.session) + series_rows.count_studies(self.session)
 
     def find_resources(self, refs: Collection[str]) -> dict[str, StoredResource]:
         """The newest stored version of each ref that is known."""
-        return resource_rows.find_resources(self._session, refs)
+        return resource_rows.find_resources(self.session, refs)
 
     def put_resources(self, resources: Iterable[StoredResource]) -> None:
         """Stores or replaces the newest version of each."""
-        resource_rows.put_resources(self._session, resources)
+        resource_rows.put_resources(self.session, resources)
 
     def find_roots(self, targets: Collection[str]) -> dict[str, set[str]]:
         """For each target what is made from it (one step)."""
-        return resource_rows.find_roots(self._session, targets)
+        return resource_rows.find_roots(self.session, targets)
 
     def put_parts(self, parts: Mapping[str, Collection[str]]) -> None:
         """For each root the whole list of its targets; replaces what was known of that root."""
-        resource_rows.put_parts(self._session, parts)
+        resource_rows.put_parts(self.session, parts)
 
     def put_patients(self, patients: Iterable[PatientFacts]) -> None:
         """Stores patients; a late older version never replaces a newer one."""
-        self.patients |= patient_rows.put_patients(self._session, patients)
+        self.patients |= patient_rows.put_patients(self.session, patients)
 
     def put_consents(self, consents: Iterable[ConsentFacts]) -> None:
         """Stores consents by ref."""
-        patient_rows.put_consents(self._session, consents)
+        patient_rows.put_consents(self.session, consents)
 
     def add_instances(self, series: Iterable[SeriesFacts]) -> None:
         """Counts instances to their series and facts."""
-        series_rows.add_instances(self._session, series)
+        series_rows.add_instances(self.session, series)
 
     def find_series(self, study_uids: Collection[str]) -> dict[str, list[SeriesFacts]]:
         """The series of each study, in the order of series UID and facts."""
-        return series_rows.find_series(self._session, study_uids)
+        return series_rows.find_series(self.session, study_uids)
 
     def index_reports(self, reports: Iterable[IndexedReport], retired_roots: Collection[str] = ()) -> IndexCounts:
         """Indexes reports by (institution, number), and retires what their roots make no more."""
-        return report_versions.index_reports(self._session, reports, retired_roots)
+        return report_versions.index_reports(self.session, reports, retired_roots)
 
     def reject(self, rejections: Iterable[Rejection]) -> None:
         """Keeps rejections, each document and place once."""
-        rejection_rows.reject(self._session, rejections)
+        rejection_rows.reject(self.session, rejections)
 
     def resolve_rejections(self, ids: Collection[int]) -> None:
         """Marks rejections as done with."""
-        rejection_rows.resolve(self._session, ids)
+        rejection_rows.resolve(self.session, ids)
 
     def waiting_rejections(self) -> list[StoredRejection]:
         """The institution's rejections that wait."""
-        return rejection_rows.waiting(self._session.conn, self._session.keys, self._session.institution)
+        return rejection_rows.waiting(self.session.conn, self.session.keys, self.session.institution)

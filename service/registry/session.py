@@ -18,7 +18,7 @@ from service.security.keys import KeyRing
 
 # What may stand in the clear: a plain `Type/id` that is no patient's. A conditional or logical reference carries an
 # identifier, and the id of a Patient is one.
-_OPEN_REF = re.compile(rf"(?!Patient/)[A-Za-z]+/[^\s?|#/]{{1,{KEY_LENGTH - 40}}}")
+_OPEN_REF = re.compile(rf"(?!Patient/)[A-Za-z]+/[^\s?|#/]{{1,{KEY_LENGTH - 40}}}|series/[0-9.]{{1,64}}/[0-9.]{{1,64}}")
 _HIDDEN_REF = re.compile(r"(?:Patient|ref)/~[0-9a-f]{40}")
 _KNOWN = ByKeys(lambda among: select(hidden_ref.c.token, hidden_ref.c.ref).where(among(hidden_ref.c.token)))
 

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Table, or_
 
 from service.registry import tables
 from service.registry.patients import LOCAL_ID, identifier_field
+from service.registry.pulling import cursor_bound_to, key_bound_to
 from service.registry.series import facts_bound_to
 from service.registry.session import is_hidden
 
@@ -122,6 +123,19 @@ HOLDINGS = (
         (_own("name", "document"), _own("body", "document")),
         owner="institution",
         weight="size",
+    ),
+    Holding(
+        tables.pulled_record,
+        ("ref", "source"),
+        (Token("digest", _always("pulled")),),
+        (Sealed("key", lambda row: key_bound_to(row["source"], row["ref"])),),
+        owner="institution",
+    ),
+    Holding(
+        tables.source_state,
+        ("source",),
+        seals=(Sealed("cursor", lambda row: cursor_bound_to(row["source"])),),
+        owner="institution",
     ),
     Holding(
         tables.report,

@@ -24,6 +24,7 @@ from service.registry.tables.patients import (
     person_member,
     trait,
 )
+from service.registry.tables.pulling import pulled_document, pulled_record, source_day, source_state
 from service.registry.tables.reports import exam, report, result
 from service.registry.tables.rotation import key_rotation
 from service.registry.tables.source import (
@@ -61,11 +62,15 @@ __all__ = [
     "patient_record",
     "person_member",
     "prompt",
+    "pulled_document",
+    "pulled_record",
     "recognition",
     "reference_file",
     "rejected",
     "report",
     "resource",
     "result",
+    "source_day",
+    "source_state",
     "trait",
 ]

@@ -286,6 +286,43 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_prompt_decided_at"), "prompt", ["decided_at"], unique=False)
     op.create_table(
+        "pulled_document",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("document_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("records", sa.Integer(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.Column("read_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pulled_document")),
+    )
+    op.create_index(
+        op.f("ix_pulled_document_received_at_source"), "pulled_document", ["received_at", "source"], unique=False
+    )
+    op.create_index(
+        "ix_pulled_document_waiting",
+        "pulled_document",
+        ["source", "id"],
+        unique=False,
+        sqlite_where=sa.text("read_at IS NULL"),
+        postgresql_where=sa.text("read_at IS NULL"),
+    )
+    op.create_table(
+        "pulled_record",
+        sa.Column("ref", sa.String(length=200), nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("scope", sa.String(length=200), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=True),
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("misses", sa.SmallInteger(), nullable=False),
+        sa.Column("is_gone", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("ref", "source", name=op.f("pk_pulled_record")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_pulled_record_scope_source"), "pulled_record", ["scope", "source"], unique=False)
+    op.create_table(
         "recognition",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("decision_id", sa.String(length=36), nullable=False),
@@ -394,6 +431,39 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_result_report_id"), "result", ["report_id"], unique=False)
     op.create_table(
+        "source_day",
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("outcome", sa.String(length=10), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "day", "outcome", name=op.f("pk_source_day")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "source_state",
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("cursor", sa.LargeBinary(), nullable=True),
+        sa.Column("watermark", sa.BigInteger(), nullable=True),
+        sa.Column("lease_owner", sa.String(length=200), nullable=True),
+        sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("received_at", sa.BigInteger(), nullable=True),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failed_at", sa.BigInteger(), nullable=True),
+        sa.Column("error_class", sa.String(length=10), nullable=True),
+        sa.Column("error_code", sa.String(length=40), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("warning", sa.Text(), nullable=True),
+        sa.Column("reached_at", sa.BigInteger(), nullable=True),
+        sa.Column("unreached_at", sa.BigInteger(), nullable=True),
+        sa.Column("probe_due_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("source", name=op.f("pk_source_state")),
+    )
+    op.create_table(
         "trait",
         sa.Column("token", sa.LargeBinary(length=32), nullable=False),
         sa.Column("who", sa.LargeBinary(length=32), nullable=False),
@@ -427,11 +497,15 @@ def downgrade() -> None:
     for name in (
         "rejected",
         "trait",
+        "source_state",
+        "source_day",
         "result",
         "resource",
         "report",
         "reference_file",
         "recognition",
+        "pulled_record",
+        "pulled_document",
         "prompt",
         "person_member",
         "patient_record",
