@@ -42,7 +42,12 @@ install: .venv/.installed  ## .venv with what runs, from the lock; .venv/bin/tes
 demo: install  ## a small region, loaded and asked; then it serves
 	@PYTHONUTF8=1 $(BIN)/python -m fixtures.demo $(DEMOFLAGS)
 
-test: install .venv/.locked .venv/.data  ## every test, the fast ones first
+# Debian's Orthanc and dcmtk, where they may be installed; else it says which tests are skipped (CI=true: it fails).
+.PHONY: .system
+.system: | .venv/.run
+	@sh tests/system-packages.sh .venv/.system
+
+test: install .venv/.locked .venv/.data .system  ## every test, the fast ones first
 	@$(BIN)/python -m pytest $(TESTFLAGS)
 
 fast: install .venv/.locked  ## the tests that need no server and no database
@@ -58,7 +63,7 @@ fix: install .venv/.locked  ## what ruff can mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: install .venv/.locked .venv/.data  ## speed against the floors of the same run (docs/benchmarks.md)
+bench: install .venv/.locked .venv/.data .system  ## speed against the floors of the same run (docs/benchmarks.md)
 	@$(BIN)/python -m benchmarks $(BENCHFLAGS)
 
 lock: install .venv/.locked  ## resolve pyproject.toml again into requirements/*.txt
