@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,16 +17,21 @@ from service.decisions.notices import Notices
 from service.decisions.reach import Reach
 from service.decisions.reference import ReferenceReader
 from service.decisions.reports import OfferedReports
-from service.domain.errors import Unavailable
+from service.domain.catalogue import Catalogue
+from service.domain.errors import Fault, InvalidInput, Unavailable
+from service.domain.network import Network
 from service.edge.commits import SharedCommits
 from service.edge.parts import Pace, Parts
 from service.identity.store.inquiries import Inquiries
 from service.identity.store.linker import Linker
 from service.identity.store.rulings import Rulings
+from service.pulling.configured import Adapter
+from service.pulling.pull import Puller
 from service.recognition.events import OrderEvents
 from service.recognition.records import Recognitions
 from service.recognition.statistics import Statistics
 from service.registry.database import Database
+from service.registry.ingest_store import SqlIngestStore
 from service.registry.journal import Journal
 from service.registry.reference_store import WRONG_KEYS, opens
 from service.security.keys import KeyRing
@@ -102,6 +108,29 @@ def open_evaluator(settings: Settings) -> Evaluator:
     """What a process needs that only evaluates decisions again. Raises Unavailable."""
     database = Database.open(settings.resolved_database_url)
     return Evaluator(database, load_keys(settings), ReferenceReader(database), settings.public_url)
+
+
+def find_adapter(kind: str) -> Adapter:
+    """The adapter of a kind: the package `adapters.<kind>`, `-` written `_`. InvalidInput when there is none."""
+    name = f"adapters.{kind.replace('-', '_')}"
+    try:
+        package = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise InvalidInput("a source cannot be opened", [Fault("kind", f"there is no adapter {kind!r}")]) from None
+    return Adapter(package.open_source, getattr(package, "open_archive", None))
+
+
+def open_puller(parts: Parts) -> Puller:
+    """What pulls the configured sources into the registry."""
+
+    def policy() -> tuple[Catalogue, Network]:
+        current = parts.reference.current_policy()
+        return current.catalogue, current.network
+
+    store = SqlIngestStore(parts.database, parts.keys, persons=parts.linker)
+    return Puller(parts.database, parts.keys, store, find_adapter, policy)
 
 
 def create_app_from_environment() -> object:

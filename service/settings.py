@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.domain.errors import Fault, InvalidInput
+from service.source_settings import SourceSettings
 
 CONFIG_VARIABLE = "TESTONCE_CONFIG"
 
@@ -69,6 +70,17 @@ class Settings(BaseSettings):
     token_minutes: int = Field(
         default=60, ge=1, le=525_600, description="Life of a token of `testonce token`, in minutes."
     )
+    source: tuple[SourceSettings, ...] = Field(
+        default=(), description="Hospital systems that are pulled from: `[[source]]`, see docs/sources.md."
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _names_differ(cls, sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+        names = [one.name for one in sources]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two sources are named {', '.join(twice)}")
+        return sources
 
     @classmethod
     def settings_customise_sources(
@@ -154,5 +166,6 @@ def _unknown(path: Path, key: str) -> Fault:
 def _fault(where: str, values: Mapping[str, Any], loc: tuple[int | str, ...], message: str) -> Fault:
     key = str(loc[0]) if loc else ""
     name = f"TESTONCE_{key.upper()}"
-    place = f"{where} {key}" if key in values and name not in os.environ else f"environment {name}"
-    return Fault(place, message)
+    inside = "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in loc[1:])
+    place = f"{where} {key}{inside}" if key in values and name not in os.environ else f"environment {name}"
+    return Fault(place, message.removeprefix("Value error, "))

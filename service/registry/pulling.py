@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, bindparam, case, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.domain.errors import TestOnceError
@@ -19,6 +19,7 @@ from service.registry.bulk import ByKeys, put
 from service.registry.columns import fit, storable
 from service.registry.session import Session
 from service.registry.tables import document, pulled_document, pulled_record, source_day, source_state
+from service.security.keys import KeyRing
 
 _RECORDS = ByKeys(
     lambda among: select(pulled_record).where(
@@ -87,12 +88,12 @@ def key_bound_to(source: str, ref: str) -> str:
     return f"pulled_record|key|{source}|{ref}"
 
 
-def read_cursor(session: Session, source: str) -> dict[str, Any] | None:
+def read_cursor(conn: Connection, keys: KeyRing, source: str) -> dict[str, Any] | None:
     """Where the source's adapter goes on; None: from the beginning."""
-    sealed = session.conn.execute(select(source_state.c.cursor).where(source_state.c.source == source)).scalar()
+    sealed = conn.execute(select(source_state.c.cursor).where(source_state.c.source == source)).scalar()
     if sealed is None:
         return None
-    found: dict[str, Any] = msgspec.json.decode(session.keys.open(sealed, cursor_bound_to(source)))
+    found: dict[str, Any] = msgspec.json.decode(keys.open(sealed, cursor_bound_to(source)))
     return found
 
 
@@ -209,18 +210,18 @@ def add_documents(session: Session, source: str, documents: Sequence[tuple[int, 
     return ids
 
 
-def waiting_documents(session: Session, source: str, after: int, limit: int) -> list[PulledDocument]:
+def waiting_documents(conn: Connection, source: str, after: int, limit: int) -> list[PulledDocument]:
     """The source's next documents that wait to be read, in the order in which they came."""
     given = {"of_source": source, "after": after, "most": limit}
-    return [_document(row) for row in session.conn.execute(_WAITING.where(_UNREAD), given)]
+    return [_document(row) for row in conn.execute(_WAITING.where(_UNREAD), given)]
 
 
 def documents_between(
-    session: Session, source: str, since: int, until: int, after: int, limit: int
+    conn: Connection, source: str, since: int, until: int, after: int, limit: int
 ) -> list[PulledDocument]:
     """The source's next documents received in [since, until), microseconds since 1970 UTC, read or not."""
     given = {"of_source": source, "after": after, "most": limit, "since": since, "until": until}
-    return [_document(row) for row in session.conn.execute(_WAITING.where(_RANGE), given)]
+    return [_document(row) for row in conn.execute(_WAITING.where(_RANGE), given)]
 
 
 def mark_read(session: Session, ids: Iterable[int]) -> None:

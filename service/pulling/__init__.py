@@ -1,0 +1,1 @@
+"""Pulling: what sources give is stored with the cursor in one transaction, read and indexed afterwards."""

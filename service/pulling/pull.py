@@ -1,0 +1,111 @@
+"""Pulling one configured source: lease, adapter, run, and what is said of it afterwards."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from service.domain.catalogue import Catalogue
+from service.domain.network import Network
+from service.ingest.pipeline import Loader
+from service.ingest.source import Fatal, Source, SourceError
+from service.pulling.configured import FindAdapter, resolve
+from service.pulling.leases import new_owner
+from service.pulling.run import OnProgress, Outcome, PullRun, Step
+from service.pulling.store import PullStore, calendar_day
+from service.registry.database import Database
+from service.registry.ingest_store import SqlIngestStore
+from service.registry.pulling import LeaseLost
+from service.security.keys import KeyRing
+from service.source_settings import SourceSettings
+
+_FIRST_PAUSE = timedelta(seconds=30)
+_LONGEST_PAUSE = timedelta(hours=1)
+_UNREACHED = frozenset({"unreachable", "cut-off", "slow", "refused", "breaker-open"})
+"""Codes of errors that say that the system did not answer, rather than that it answered wrongly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Puller:
+    """Pulls configured sources into the registry. `policy` gives the catalogue and the network in force."""
+
+    database: Database
+    keys: KeyRing
+    store: SqlIngestStore
+    find_adapter: FindAdapter
+    policy: Callable[[], tuple[Catalogue, Network]]
+    step: Step = lambda _name: None
+
+    def open(self, settings: SourceSettings) -> Source:
+        """The source's adapter, opened. Raises InvalidInput (its options), Unavailable (a credential), SourceError."""
+        _, network = self.policy()
+        return self.find_adapter(settings.kind).open_source(resolve(settings, network.zone))
+
+    def pull(self, settings: SourceSettings, on_progress: OnProgress | None = None) -> Outcome | None:
+        """Pulls the source once. None when another process is at it. A source's own trouble is in the outcome."""
+        catalogue, network = self.policy()
+        store = self.store_of(settings, network)
+        if not store.take():
+            return None
+        source: Source | None = None
+        try:
+            source = self.open(settings)
+            loader = Loader(self.store, settings.institution, catalogue, network)
+            limits = resolve(settings, network.zone).limits
+            outcome = PullRun(source, store, loader, limits, on_progress, self.step).run()
+        except SourceError as error:
+            outcome = Outcome(settings.name, error=error)
+        except LeaseLost:
+            return None
+        except BaseException:
+            store.end({})  # nothing is said of the source: it was not its fault
+            raise
+        finally:
+            if source is not None:
+                source.close()
+        store.end(self._said(settings, store, outcome))
+        return outcome
+
+    def store_of(self, settings: SourceSettings, network: Network) -> PullStore:
+        """The database as the pulling of this source sees it."""
+        return PullStore(
+            self.database, self.keys, self.store, settings.name, settings.institution, settings.kind, new_owner(),
+            calendar_day(network.zone), record_bytes=settings.limits.record_bytes,
+        )  # fmt: skip
+
+    def _said(self, settings: SourceSettings, store: PullStore, outcome: Outcome) -> dict[str, Any]:
+        """The columns of the source's state after a run."""
+        now = self.database.now_us()
+        error = outcome.error
+        if error is None:
+            return {
+                "finished_at": now, "due_at": now + _us(settings.every), "failures": 0, "reached_at": now,
+                "error_class": None, "error_code": None, "error": None, "warning": outcome.warning,
+            }  # fmt: skip
+        failures = store.state().failures + 1
+        is_fatal = isinstance(error, Fatal)
+        said: dict[str, Any] = {
+            "failures": failures, "failed_at": now, "error_class": "fatal" if is_fatal else "retriable",
+            "error_code": error.code[:40], "error": error.message[:1000],
+            "due_at": now + _us(_LONGEST_PAUSE if is_fatal else pause_after(failures, error.retry_after)),
+        }  # fmt: skip
+        if error.code in _UNREACHED:
+            said["unreached_at"] = now
+        return said
+
+
+def pause_after(failures: int, retry_after: float | None) -> timedelta:
+    """How long a source is left alone after so many failures in a row: twice as long each time, at most an hour, never
+    shorter than it asked for, and not always the same: sources that failed together must not return together."""
+    pause: timedelta = min(_FIRST_PAUSE * 2 ** min(failures - 1, 20), _LONGEST_PAUSE)
+    if retry_after is not None:
+        pause = max(pause, min(timedelta(seconds=retry_after), _LONGEST_PAUSE))
+    spread: float = random.uniform(1.0, 1.25)  # noqa: S311 - to spread load, not to keep a secret
+    return pause * spread
+
+
+def _us(span: timedelta) -> int:
+    return span // timedelta(microseconds=1)

@@ -1,0 +1,226 @@
+"""One run of one source: what it gives is stored batch by batch, the cursor with it; then it is read and indexed.
+
+A run that is killed at any point loses nothing and doubles nothing: what was stored is read by the next run, what was
+not is asked for again, what comes again is known.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import monotonic
+
+import msgspec
+
+from service.domain.errors import TestOnceError, Unavailable
+from service.ingest.counts import LoadCounts
+from service.ingest.pipeline import Document, Loader
+from service.ingest.source import Cursor, Fatal, Limits, Pulled, Retriable, Source, SourceError
+from service.pulling.store import Kept, PullStore
+from service.registry.pulling import LeaseLost, PulledDocument
+
+_READ_BYTES = 4 * 1024 * 1024
+_READ_DOCUMENTS = 250
+_LARGEST_CURSOR = 4 * 1024 * 1024
+_MOST_IN_BATCH = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """How far a run is: records received, those not known before, documents that wait to be read; `done` of `total` as
+    the source counts (0: it does not say)."""
+
+    source: str
+    received: int
+    stored: int
+    waiting: int
+    done: int = 0
+    total: int = 0
+
+
+OnProgress = Callable[[At], None]
+Step = Callable[[str], None]
+"""Called before and after each step with its name; tests stop a run there."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run did. `error` None: it was complete. `reached`: whether the source answered at all."""
+
+    source: str
+    received: int = 0
+    stored: int = 0
+    known: int = 0
+    deleted: int = 0
+    batches: int = 0
+    ignored: dict[str, int] = field(default_factory=dict)
+    counts: LoadCounts = field(default_factory=LoadCounts)
+    error: SourceError | None = None
+    warning: str | None = None
+    watermark: datetime | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything there was has been pulled."""
+        return self.error is None
+
+    def add(self, pulled: Pulled, kept: Kept) -> None:
+        """Counts a batch."""
+        self.batches += 1
+        self.received += len(pulled.records)
+        self.stored += kept.stored
+        self.known += kept.known
+        self.deleted += kept.deleted
+        self.warning = kept.warning or self.warning
+        for reason, n in kept.ignored.items():
+            self.ignored[reason] = self.ignored.get(reason, 0) + n
+        if pulled.watermark is not None:
+            self.watermark = max(self.watermark or pulled.watermark, pulled.watermark)
+
+
+class PullRun:
+    """A run of one source whose lease is held."""
+
+    def __init__(
+        self,
+        source: Source,
+        store: PullStore,
+        loader: Loader,
+        limits: Limits,
+        on_progress: OnProgress | None = None,
+        step: Step = lambda _name: None,
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._loader = loader
+        self._limits = limits
+        self._on_progress = on_progress
+        self._step = step
+        self._lost = threading.Event()
+
+    def run(self) -> Outcome:
+        """Pulls once. A source's own trouble is in the outcome; raises LeaseLost, and Unavailable when the database
+        cannot be used."""
+        outcome = Outcome(self._store.source)
+        started = self._store.database.now_us()
+        with self._heartbeat():
+            self._read(outcome)  # what a killed run left
+            try:
+                for pulled in self._batches(self._store.cursor()):
+                    self._step("pulled")
+                    kept = self._store.keep(pulled, started)
+                    self._step("kept")
+                    outcome.add(pulled, kept)
+                    self._tell(outcome, pulled)
+                    self._read(outcome)
+                    self._step("read")
+            except SourceError as error:
+                outcome.error = error
+        return outcome
+
+    def _batches(self, cursor: Cursor | None) -> Iterator[Pulled]:
+        """The source's batches, as many and as long as its limits allow. Whatever else an adapter raises is its own
+        mistake: only the kind is told, for the text may quote what it read."""
+        until = monotonic() + self._limits.run_seconds
+        batches = self._source.pull(cursor)
+        try:
+            for _ in range(self._limits.pages):
+                if self._lost.is_set():
+                    raise LeaseLost(f"source {self._store.source} is pulled by another process")
+                try:
+                    pulled = next(batches)
+                except StopIteration:
+                    return
+                _check(pulled)
+                yield pulled
+                if monotonic() > until:
+                    raise Retriable(
+                        "run-too-long",
+                        f"the run took longer than {self._limits.run_seconds:.0f} s; the next one goes on",
+                    )
+            raise Retriable("too-many-batches", f"{self._limits.pages} batches in one run; the next one goes on")
+        except (TestOnceError, SourceError):
+            raise
+        except Exception as error:
+            raise Fatal(
+                "adapter-failed", f"the adapter failed with {type(error).__name__}; this is a defect of it"
+            ) from None
+        finally:
+            with suppress(Exception):
+                close = getattr(batches, "close", None)
+                if close is not None:
+                    close()
+
+    def _read(self, outcome: Outcome) -> None:
+        """Reads and indexes all that waits, oldest first. A document that no reader can take goes to the dead letters:
+        it must not keep its neighbours waiting."""
+        after = -1
+        while page := self._store.waiting(after, _READ_BYTES, _READ_DOCUMENTS):
+            self._step("reading")
+            try:
+                self._index(outcome, page)
+            except TestOnceError:
+                raise
+            except Exception:
+                for one in page:
+                    self._index_alone(outcome, one)
+            after = page[-1][0].id
+
+    def _index(self, outcome: Outcome, page: list[tuple[PulledDocument, Document]]) -> None:
+        ids = [one.id for one, _ in page]
+        counts = self._loader.load(
+            [document for _, document in page], lambda batch, made: self._store.mark_read(batch, ids, made)
+        )
+        outcome.counts.merge(counts)
+
+    def _index_alone(self, outcome: Outcome, one: tuple[PulledDocument, Document]) -> None:
+        try:
+            self._index(outcome, [one])
+        except TestOnceError:
+            raise
+        except Exception as error:
+            reason = f"the reader failed with {type(error).__name__}; this is a defect: report it, then retry"
+            self._store.give_up(one[0], "reader-failed", reason)
+            outcome.counts.add("document", "rejected", "reader-failed")
+
+    def _tell(self, outcome: Outcome, pulled: Pulled) -> None:
+        if self._on_progress is not None:
+            self._on_progress(At(outcome.source, outcome.received, outcome.stored, 0, pulled.done, pulled.total))
+
+    @contextmanager
+    def _heartbeat(self) -> Iterator[None]:
+        """Renews the lease while a slow source is waited for. When the database is away for a while the lease may end;
+        whoever then takes it is noticed where something is stored."""
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(self._store.lease_us / 3_000_000):
+                with suppress(Unavailable):
+                    if not self._store.renew():
+                        self._lost.set()
+                        return
+
+        thread = threading.Thread(target=beat, name=f"lease-{self._store.source}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+def _check(pulled: Pulled) -> None:
+    """Raises Fatal where a batch cannot be stored as it is: an adapter's mistake."""
+    if len(pulled.records) > _MOST_IN_BATCH:
+        raise Fatal("batch-too-large", f"{len(pulled.records)} records in one batch; at most {_MOST_IN_BATCH}")
+    try:
+        size = len(msgspec.json.encode(dict(pulled.cursor)))
+    except (TypeError, ValueError, RecursionError):
+        raise Fatal("cursor-not-json", "the adapter's cursor is no JSON object; this is a defect of it") from None
+    if size > _LARGEST_CURSOR:
+        raise Fatal("cursor-too-large", f"the adapter's cursor has {size} bytes; at most {_LARGEST_CURSOR}")
+    if not all(one.key for one in pulled.records):
+        raise Fatal("record-without-key", "a record has no key of its own; this is a defect of the adapter")

@@ -1,0 +1,206 @@
+"""What a run stores: records with the cursor, what became of them, leases. Each method is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from service.ingest.counts import OUTCOMES, LoadCounts
+from service.ingest.pipeline import Document, document_of
+from service.ingest.port import Batch, Rejection
+from service.ingest.source import Listing, Pulled, RawRecord
+from service.pulling.leases import is_dead
+from service.pulling.packing import pack, tombstones, too_large
+from service.registry import documents as document_rows
+from service.registry import pulling as rows
+from service.registry import source_states
+from service.registry.columns import from_us, to_us
+from service.registry.database import Database
+from service.registry.ingest_store import SqlBatch, SqlIngestStore
+from service.registry.session import Session
+from service.security.keys import KeyRing
+
+_LISTINGS_TO_BELIEVE = 2
+_MOST_VANISHED = 0.2
+_FEW = 10
+"""More than a fifth of a scope gone at once, and more than ten, is a broken view and no deletion."""
+
+DayOf = Callable[[datetime], str]
+"""The calendar day (YYYY-MM-DD) of a moment in the network's zone."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """What storing a batch did: records that were not known or changed, those that were known, deletions that listings
+    told, and a warning where too much was missing to be believed."""
+
+    stored: int = 0
+    known: int = 0
+    deleted: int = 0
+    warning: str | None = None
+    ignored: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PullStore:
+    """The database as the pulling of one source sees it."""
+
+    database: Database
+    keys: KeyRing
+    store: SqlIngestStore
+    source: str
+    institution: str
+    kind: str
+    owner: str
+    day_of: DayOf
+    lease_us: int = 60_000_000
+    record_bytes: int = 32 * 1024 * 1024
+
+    def take(self) -> bool:
+        """Takes the source's lease; False while another process that lives has it."""
+        with self.database.write() as conn:
+            source_states.ensure(conn, self.source, self.institution, self.kind)
+            now = self.database.now_us()
+            return source_states.take_lease(conn, self.source, self.owner, now, now + self.lease_us, is_dead)
+
+    def renew(self) -> bool:
+        """Makes the lease last longer; False when it is lost."""
+        with self.database.write() as conn:
+            until = self.database.now_us() + self.lease_us
+            return source_states.renew_lease(conn, self.source, self.owner, until)
+
+    def end(self, values: Mapping[str, Any]) -> None:
+        """Gives the lease back, with how the run went."""
+        with self.database.write() as conn:
+            source_states.end_run(conn, self.source, self.owner, values)
+
+    def state(self) -> source_states.SourceState:
+        """The source as it stands."""
+        with self.database.read() as conn:
+            return source_states.all_states(conn)[self.source]
+
+    def cursor(self) -> dict[str, Any] | None:
+        """Where the adapter goes on."""
+        with self.database.read() as conn:
+            return rows.read_cursor(conn, self.keys, self.source)
+
+    def keep(self, pulled: Pulled, run_started: int) -> Kept:
+        """Stores what is new of a batch and moves the cursor: both, or, when this raises, neither. Raises LeaseLost."""
+        kept = Kept(ignored=dict(pulled.ignored))
+        with self.store.batch(self.institution) as batch:
+            session = _session(batch)
+            new = self._new(session, pulled.records, pulled.scope, kept)
+            if pulled.listing is not None:
+                new += self._vanished(session, pulled.listing, run_started, kept)
+            packed = pack(new, self.source)
+            added = [(batch.add_document(one.media, one.name, one.body), one.records, one.problem) for one in packed]
+            rows.add_documents(session, self.source, added)
+            watermark = None if pulled.watermark is None else to_us(pulled.watermark)
+            until = session.now + self.lease_us
+            rows.move_cursor(session, self.source, self.owner, pulled.cursor, watermark, until, bool(new))
+            counts = {"received": len(pulled.records), "known": kept.known, "deleted": kept.deleted}
+            rows.count_day(session, self.source, self.day_of(from_us(session.now)), counts | _ignored(pulled))
+        return kept
+
+    def _new(self, session: Session, records: Sequence[RawRecord], scope: str, kept: Kept) -> list[RawRecord]:
+        known = rows.find_records(session, self.source, {one.key for one in records})
+        newest: dict[str, tuple[bytes, bool]] = {}
+        found = []
+        for one in records:
+            digest = rows.digest_of(session, one.body, one.is_deletion)
+            before = newest.get(one.key) or (
+                (known[one.key].digest, known[one.key].is_gone) if one.key in known else None
+            )
+            newest[one.key] = (digest, one.is_deletion)
+            if before == newest[one.key]:
+                kept.known += 1
+            else:
+                found.append(too_large(one, self.record_bytes))
+        rows.put_records(session, self.source, scope, newest)
+        kept.stored += len(found)
+        return found
+
+    def _vanished(self, session: Session, listing: Listing, run_started: int, kept: Kept) -> list[RawRecord]:
+        """What this complete listing and the one before it do not name: deleted at the source. Where very much is
+        missing nothing is believed, and nothing counts as missed."""
+        missing, total = rows.find_missing(session, self.source, listing.scope, listing.keys, run_started)
+        if len(missing) > _FEW and len(missing) > total * _MOST_VANISHED:
+            kept.warning = (
+                f"{len(missing)} of {total} records of {listing.scope} are missing at the source: too many to be "
+                "deletions; nothing was withdrawn. Mend the source's view, or its account's rights"
+            )
+            return []
+        gone = [key for key, misses in missing.items() if misses + 1 >= _LISTINGS_TO_BELIEVE]
+        rows.note_misses(session, self.source, {key: n + 1 for key, n in missing.items() if key not in set(gone)})
+        told = tombstones(gone, from_us(session.now))
+        digests = {one.key: (rows.digest_of(session, one.body, True), True) for one in told}
+        rows.put_records(session, self.source, listing.scope, digests)
+        kept.deleted += len(told)
+        return told
+
+    def waiting(self, after: int, most_bytes: int, most: int) -> list[tuple[rows.PulledDocument, Document]]:
+        """The next documents that wait to be read, with their bytes, in the order in which they came; as many as fit
+        into `most_bytes`, one at least."""
+        with self.database.read() as conn:
+            return self._open(conn, rows.waiting_documents(conn, self.source, after, most), most_bytes)
+
+    def between(
+        self, since: datetime, until: datetime, after: int, most_bytes: int, most: int
+    ) -> list[tuple[rows.PulledDocument, Document]]:
+        """The next documents that came in [since, until), read or not, with their bytes."""
+        with self.database.read() as conn:
+            found = rows.documents_between(conn, self.source, to_us(since), to_us(until), after, most)
+            return self._open(conn, found, most_bytes)
+
+    def _open(
+        self, conn: Connection, found: Sequence[rows.PulledDocument], most_bytes: int
+    ) -> list[tuple[rows.PulledDocument, Document]]:
+        opened: list[tuple[rows.PulledDocument, Document]] = []
+        size = 0
+        for one in found:
+            if opened and size + one.size > most_bytes:
+                break
+            size += one.size
+            body = document_rows.read_document(conn, self.keys, one.document_id)
+            read = document_of(one.media, self.source, body)
+            opened.append((one, read if one.problem is None else Document(one.problem, self.source, body)))
+        return opened
+
+    def mark_read(self, batch: Batch, ids: Collection[int], counts: LoadCounts) -> None:
+        """Within the batch that indexed them: these documents need not be read again. Raises LeaseLost."""
+        session = _session(batch)
+        self._hold(session)
+        rows.mark_read(session, ids)
+        outcomes = {one: counts.total(one) for one in OUTCOMES if one != "ignored"}
+        rows.count_day(session, self.source, self.day_of(from_us(session.now)), outcomes)
+
+    def give_up(self, one: rows.PulledDocument, code: str, reason: str) -> None:
+        """Puts a document that no reader can take to the dead letters, so that it stops nobody."""
+        with self.store.batch(self.institution) as batch:
+            session = _session(batch)
+            self._hold(session)
+            batch.reject([Rejection(one.document_id, "document", code, reason)])
+            rows.mark_read(session, [one.id])
+            rows.count_day(session, self.source, self.day_of(from_us(session.now)), {"rejected": 1})
+
+    def _hold(self, session: Session) -> None:
+        if not source_states.renew_lease(session.conn, self.source, self.owner, session.now + self.lease_us):
+            raise rows.LeaseLost(f"source {self.source} is pulled by another process")
+
+
+def calendar_day(zone: Any) -> DayOf:
+    """Days as the network counts them."""
+    return lambda at: at.astimezone(zone or UTC).date().isoformat()
+
+
+def _ignored(pulled: Pulled) -> dict[str, int]:
+    return {"ignored": sum(pulled.ignored.values())}
+
+
+def _session(batch: Batch) -> Session:
+    assert isinstance(batch, SqlBatch)
+    return batch.session
