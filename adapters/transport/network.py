@@ -1,0 +1,213 @@
+"""Connections to checked addresses only, and reading that ends.
+
+A host is resolved here, its addresses are checked, and the connection is made to the very address that was checked: a
+second answer of the DNS (rebinding) is never asked for. `httpx.Client` is left out on purpose: redirects, cookies,
+proxies of the environment, netrc and a log line with every URL are its business, and none of them is wanted.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import httpcore
+import httpx
+
+from service.ingest.source import Fatal, Retriable, SourceConfig
+
+Resolve = Callable[[str, int], Sequence[str]]
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_IDLE_SECONDS = 15.0  # a connection kept for the next request; shorter than servers usually keep theirs
+_METADATA = frozenset(  # where clouds hand out credentials, outside the link-local range
+    ipaddress.ip_address(one) for one in ("100.100.100.200", "192.0.0.192", "fd00:ec2::254")
+)
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
+
+for _name in ("httpx", "httpcore"):  # they log URLs and headers: identifiers, tokens
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+def resolve_host(host: str, port: int) -> list[str]:
+    """All addresses of a host, as the system resolves it. Raises OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+def is_allowed(text: str, allow_private: bool) -> bool:
+    """Whether a connection to this address may be made. Never to link-local, multicast, unspecified and metadata
+    addresses; to private, loopback, shared and reserved ones only where the source allows it. An IPv4 address inside
+    an IPv6 one (mapped, 6to4, Teredo, NAT64) counts as what it is."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return all(_is_allowed(one, allow_private) for one in (address, *_inner(address)))
+
+
+def _is_allowed(one: Address, allow_private: bool) -> bool:
+    if one.is_link_local or one.is_multicast or one.is_unspecified or one in _METADATA:
+        return False
+    return allow_private or (one.is_global and not one.is_reserved)
+
+
+def _inner(address: Address) -> Iterator[Address]:
+    if isinstance(address, ipaddress.IPv4Address):
+        return
+    if address.ipv4_mapped:
+        yield address.ipv4_mapped
+    if address.sixtofour:
+        yield address.sixtofour
+    if address.teredo:
+        yield address.teredo[1]
+    if address in _NAT64:
+        yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+
+
+class Allowance:
+    """How long reading one whole answer may take, in seconds; what the reader does meanwhile does not count."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+
+
+_now_reading = threading.local()
+
+
+@contextmanager
+def reading(allowance: Allowance) -> Iterator[None]:
+    """What this thread reads in the block is taken from `allowance`: a server that sends a byte every second would
+    otherwise never meet the timeout, which starts anew with every byte."""
+    before = getattr(_now_reading, "allowance", None)
+    _now_reading.allowance = allowance
+    try:
+        yield
+    finally:
+        _now_reading.allowance = before
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose reads are taken from the allowance of the answer that is read."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        allowance: Allowance | None = getattr(_now_reading, "allowance", None)
+        if allowance is None:
+            return self._inner.read(max_bytes, timeout)
+        if allowance.left <= 0:
+            raise httpcore.ReadTimeout("the whole answer took too long")
+        started = time.monotonic()
+        try:
+            return self._inner.read(max_bytes, allowance.left if timeout is None else min(timeout, allowance.left))
+        finally:
+            allowance.left -= time.monotonic() - started
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, timeout)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Resolves, checks, and connects to what it checked."""
+
+    def __init__(self, allow_private: bool, resolve: Resolve) -> None:
+        self._allow_private = allow_private
+        self._resolve = resolve
+        self._plain = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:  # fmt: skip
+        failure: Exception = httpcore.ConnectError("no address")
+        for address in self._checked(host, port):
+            try:
+                return _Stream(self._plain.connect_tcp(address, port, timeout, local_address, socket_options))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+    def _checked(self, host: str, port: int) -> list[str]:
+        try:
+            found = self._resolve(host, port)
+        except (OSError, UnicodeError):
+            raise Retriable("unreachable", f"the host {host} cannot be resolved; check its name and the DNS") from None
+        allowed = [one for one in found if is_allowed(one, self._allow_private)]
+        if not allowed:
+            hint = "" if self._allow_private else "; a source in a private network needs allow_private = true"
+            raise Fatal("private-address", f"the host {host} has no address that may be connected to{hint}")
+        return allowed
+
+
+class _Body(httpx.SyncByteStream):
+    """The body as it comes, unchanged."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._inner
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class GuardedTransport(httpx.BaseTransport):
+    """HTTP/1.1 over connections to checked addresses, at most `limits.connections` at once."""
+
+    def __init__(self, config: SourceConfig, resolve: Resolve) -> None:
+        count = config.limits.connections
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=tls_context(config), max_connections=count, max_keepalive_connections=count,
+            keepalive_expiry=_IDLE_SECONDS, network_backend=_Backend(config.allow_private, resolve),
+        )  # fmt: skip
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Sends one request, once. Raises httpcore's exceptions and SourceError."""
+        url = request.url
+        target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        headers, content = request.headers.raw, request.read()
+        answer = self._pool.handle_request(
+            httpcore.Request(request.method, target, headers=headers, content=content, extensions=request.extensions)
+        )
+        return httpx.Response(
+            answer.status, headers=answer.headers, stream=_Body(answer.stream), extensions=answer.extensions
+        )
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._pool.close()
+
+
+def tls_context(config: SourceConfig) -> ssl.SSLContext:
+    """Verifies the server against the source's `ca_file`, else the system's store; shows the client certificate where
+    one is configured. Raises Fatal `tls-files`."""
+    try:
+        context = ssl.create_default_context(cafile=config.ca_file)
+        if config.client_certificate:
+            context.load_cert_chain(config.client_certificate, config.client_key)
+    except (OSError, ssl.SSLError):
+        raise Fatal(
+            "tls-files",
+            "ca_file, client_certificate or client_key cannot be read; PEM without a password is expected",
+        ) from None
+    return context
