@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, select
 from service.ingest.counts import LoadCounts
 from service.ingest.pipeline import Document, Loader
 from service.ingest.port import SeriesFacts
+from service.ingest.source import FHIR_JSON, RawRecord
 from service.registry.columns import to_us
 from service.registry.database import Database
 from service.registry.ingest_store import SqlIngestStore
@@ -19,9 +20,11 @@ from service.registry.rotation.holdings import HOLDINGS, Holding
 from service.registry.tables import identity_ruling, key_rotation, trait
 from service.security.keys import KeyRing
 from tests.support.fhir import Json, bundle, observation, patient, report
+from tests.support.pulled import MemorySource, puller, settings_of
 from tests.support.serving import ISSUER, NUMBER, RESIDENT, World
 
 _YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).replace(microsecond=0).isoformat()
+_REFUSED = RawRecord("Patient/refused", FHIR_JSON, b"{", problem=("not-fhir", "torn"))
 SERIES = SeriesFacts("1.2.3", "1.2.3.1", {"PatientID": "C1", "Modality": "CT"})
 
 
@@ -50,6 +53,7 @@ def fill(world: World) -> None:
     load(parts.database, parts.keys, world, files())
     with SqlIngestStore(parts.database, parts.keys).batch(ISSUER) as batch:
         batch.add_instances([SERIES])
+    puller(parts, MemorySource([_REFUSED])).pull(settings_of(institution=ISSUER))
     decided = world.match("58410-2")
     body = {"decisionId": decided["decisionId"], "orderId": "o1", "action": "repeated", "reasons": ["other"]}
     path = "/api/v1/recognitions"
