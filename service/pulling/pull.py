@@ -24,7 +24,7 @@ from service.source_settings import SourceSettings
 
 _FIRST_PAUSE = timedelta(seconds=30)
 _LONGEST_PAUSE = timedelta(hours=1)
-_UNREACHED = frozenset({"unreachable", "cut-off", "slow", "refused", "breaker-open"})
+_UNREACHED = frozenset({"unreachable", "cut-off", "slow", "unavailable", "server-error", "breaker-open", "tls"})
 """Codes of errors that say that the system did not answer, rather than that it answered wrongly."""
 
 
