@@ -80,8 +80,8 @@ class Secret(_Model):
 
 
 class CredentialSettings(_Model):
-    """How the source believes us. Which secrets: basic `user`, `password`; bearer `token`; client-credentials
-    `client_id`, `client_secret`; smart-backend `client_id`, `private_key` (PEM or JWK)."""
+    """How the source believes us. Which secrets: basic `username`, `password`; bearer `token`; client-credentials
+    `client_id`, `client_secret`; smart-backend `client_id`, `private_key` (PEM or JWK), `key_id`."""
 
     kind: Literal["none", "basic", "bearer", "client-credentials", "smart-backend"] = "none"
     secrets: dict[str, Secret] = Field(default_factory=dict)
