@@ -74,7 +74,7 @@ def check_status(status: int, headers: Mapping[str, str], asked: str, expect: Co
 
 def error_of(error: Exception, asked: str) -> SourceError:
     """What a failed exchange means; the library's own text, which may hold addresses, is left out."""
-    cause = error.__cause__
+    cause = error.__context__  # the pool hides __cause__
     if isinstance(error, (httpcore.PoolTimeout, httpx.PoolTimeout)):
         return Retriable("busy", f"{asked}: all connections to the source are in use")
     if isinstance(error, (httpcore.ConnectError, httpx.ConnectError, httpcore.ConnectTimeout, httpx.ConnectTimeout)):
@@ -91,7 +91,7 @@ def error_of(error: Exception, asked: str) -> SourceError:
 def _not_connected(cause: BaseException | None, asked: str) -> SourceError:
     name = type(cause).__name__
     if name == "SSLCertVerificationError":
-        return Fatal("certificate", f"{asked}: its certificate is not trusted; set ca_file to its issuer's certificate")
+        return Fatal("certificate", f"{asked}: its certificate is not trusted or not for this host; set ca_file")
     if name.startswith("SSL"):
         return Retriable("tls", f"{asked}: no TLS connection could be made; check protocol, port and certificates")
     return Retriable("unreachable", f"{asked}: no connection could be made; check that it runs and the way to it")

@@ -118,7 +118,7 @@ class _Reader:
     def _headers(self) -> dict[str, str]:
         """Reads the lines up to the empty one; the first line break is that of the delimiter."""
         looked = 0
-        while (end := self._held.find(b"\r\n\r\n", looked)) < 0 and looked <= self._max_header:
+        while (end := self._held.find(b"\r\n\r\n", looked)) < 0 and len(self._held) <= self._max_header:
             looked = max(len(self._held) - 3, 0)
             self._more()
         if not 0 <= end <= self._max_header:
