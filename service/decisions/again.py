@@ -29,7 +29,7 @@ _log = logging.getLogger("testonce")
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """A decision `old` evaluated again. `row` and `prompts` are those of the new one, None and none where the input of
+    """A decision `old` evaluated again. `row`, `prompts` and `offers` are those of the new one, None and none where the input of
     the old one cannot be read any more; `seen` as `Gathered.seen`; `is_other` whether the outcome is another one."""
 
     old: str
@@ -41,6 +41,7 @@ class Renewed:
     outcomes: tuple[tuple[str, str], ...] = ()
     reports: tuple[int, ...] = ()
     is_other: bool = True
+    offers: tuple[dict[str, Any], ...] = ()
 
 
 class Evaluator:
@@ -105,6 +106,7 @@ class Evaluator:
             tuple((one.id, one.outcome.value) for one in made.decided.orders),
             tuple(sorted(disclosed(made.decided))),
             not compare or told(before) != told(made.answer),
+            tuple(made.offers),
         )
 
 

@@ -32,7 +32,7 @@ from service.registry.database import Database
 from service.registry.journal import Journal, add_rows
 from service.registry.reach import INVALIDATED
 from service.registry.tables import decision as decision_table
-from service.registry.tables import identity_change
+from service.registry.tables import identity_change, image_offer
 from service.registry.tables import prompt as prompt_table
 from service.security.caller import Caller, Role
 from service.security.keys import KeyRing
@@ -101,6 +101,8 @@ class Desk:
         put_ground(conn, made.row["id"], known.rests_on, known.seen)
         add_rows(conn, decision_table, [made.row])
         add_rows(conn, prompt_table, made.prompts)
+        if made.offers:
+            add_rows(conn, image_offer, made.offers)
         self._audit.append(conn, entry)
 
     def get(self, decision_id: str, caller: Caller) -> bytes:

@@ -12,13 +12,14 @@ from sqlalchemy import Connection
 from service.domain.decision import Evidence, Match
 from service.domain.order import MatchRequest, PatientQuery
 from service.domain.person import PersonIdentifier
-from service.domain.report import ExamCandidate, LabCandidate
+from service.domain.report import ExamCandidate, HeldBy, LabCandidate
 from service.identity.asked.linkage import NO_INDEX, Index, Linkage, link
 from service.identity.asked.person import complete, own_records, read_identifiers
 from service.matching.case import ask
 from service.matching.ordered import Ordered, understand
 from service.matching.policy import Policy
 from service.registry import evidence as known
+from service.registry import images
 from service.registry.persons import NOT_SAME, SAME, fellow_records, rulings_on
 from service.registry.reach import newest_change
 from service.security.keys import KeyRing
@@ -64,6 +65,12 @@ class Reads:
     ) -> list[tuple[int, ExamCandidate]]:
         """As `evidence.exams_of`."""
         return known.exams_of(conn, ids, modalities, since_us)
+
+    def held_by(
+        self, conn: Connection, studies: Collection[tuple[str, str]]
+    ) -> dict[tuple[str, str], tuple[HeldBy, ...]]:
+        """As `images.held_by`."""
+        return images.held_by(conn, studies)
 
 
 _EACH_ITS_OWN = Reads()
@@ -161,7 +168,15 @@ class EvidenceReader:
             return []
         since = min(ask(item, request, policy).listed_since for _, item in needs)
         modalities = sorted({need.modality for need, _ in needs})
-        return self._reads.exams_of(conn, ids, modalities, _microseconds(since))
+        found = self._reads.exams_of(conn, ids, modalities, _microseconds(since))
+        studies = {(one.head.institution, one.exam.study_uid) for _, one in found if one.exam.study_uid}
+        held = self._reads.held_by(conn, studies) if studies else {}
+        if not held:
+            return found
+        return [
+            (record, replace(one, held_by=held.get((one.head.institution, one.exam.study_uid or ""), ())))
+            for record, one in found
+        ]
 
 
 def _marked(found: Iterable[tuple[int, AnyCandidate]], probable: frozenset[int]) -> tuple[AnyCandidate, ...]:

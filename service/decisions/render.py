@@ -29,6 +29,14 @@ def render_decision(
     }
 
 
+_NEVER_OFFERED = frozenset({"rejected", "other-patient", "ambiguous"})
+
+
+def offers_images(one: JudgedCandidate) -> bool:
+    """Whether the images may be opened through this service because of this candidate."""
+    return one.disclosed and bool(one.study_uid) and any(held.may_open for held in one.held_by)
+
+
 class _Renderer:
     def __init__(self, policy: Policy, ordered_at: datetime, public_url: str, decision_id: str) -> None:
         self.policy = policy
@@ -88,9 +96,19 @@ class _Renderer:
             "results": [self.result(result, one.performed) for result in one.results],
             "retrieve": {
                 "report": reports if one.disclosed and one.retrievable and one.head.id else None,
-                "images": _images(one) if one.disclosed else None,
+                "images": self.images(one) if one.disclosed else None,
             },
         }
+
+    def images(self, one: JudgedCandidate) -> str | None:
+        """Where the images are opened: here, where a source holds them, else at their endpoint. What an archive holds
+        under another patient, or its radiologists rejected, is not offered at all."""
+        if one.study_uid and offers_images(one):
+            return f"{self.base}/dicomweb/studies/{one.study_uid}?decision={self.decision_id}"
+        if not one.images or any(held.state in _NEVER_OFFERED for held in one.held_by):
+            return None
+        base = one.images[0].rstrip("/")
+        return f"{base}/studies/{one.study_uid}" if one.study_uid and "/studies/" not in base else base
 
     def age(self, performed: When | None) -> float | None:
         if performed is None or not performed.has_day:
@@ -143,10 +161,3 @@ def _number(value: Decimal) -> int | float:
 
 def _plain(hours: float) -> int | float:
     return int(hours) if hours == int(hours) else round(hours, 2)
-
-
-def _images(one: JudgedCandidate) -> str | None:
-    if not one.images:
-        return None
-    base = one.images[0].rstrip("/")
-    return f"{base}/studies/{one.study_uid}" if one.study_uid and "/studies/" not in base else base

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from service.decisions.codec import Given, encode_given
-from service.decisions.render import render_decision
+from service.decisions.render import offers_images, render_decision
 from service.domain.decision import Decision, Evidence, OrderDecision
 from service.domain.order import MatchRequest
 from service.matching.evaluate import evaluate
@@ -30,12 +30,13 @@ def new_decision_id(at: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A decision, its answer as JSON bytes, and its rows."""
+    """A decision, its answer as JSON bytes, and its rows: of `decision`, `prompt` and `image_offer`."""
 
     decided: Decision
     answer: bytes
     row: dict[str, Any]
     prompts: list[dict[str, Any]]
+    offers: list[dict[str, Any]]
 
 
 def make_decision(
@@ -69,7 +70,8 @@ def make_decision(
         "answer": keys.seal(answer, f"decision|answer|{decision_id}"),
         "supersedes": supersedes,
     }
-    return Made(decided, answer, row, [_prompt_row(one, row, policy) for one in decided.orders])
+    prompts = [_prompt_row(one, row, policy) for one in decided.orders]
+    return Made(decided, answer, row, prompts, _offer_rows(decided, row))
 
 
 def disclosed(decided: Decision) -> set[int]:
@@ -104,3 +106,18 @@ def _prompt_row(one: OrderDecision, row: dict[str, Any], policy: Policy) -> dict
         "offered": msgspec.json.encode(offered).decode(),
         "panel_amount": str(panel_price) if panel_price is not None and item is None else None,
     }
+
+
+def _offer_rows(decided: Decision, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The studies whose images the decision gives the right to open."""
+    offered = {
+        (one.study_uid, one.head.id, one.head.institution)
+        for order in decided.orders
+        for one in order.candidates
+        if one.head.id and offers_images(one)
+    }
+    return [
+        {"decision_id": row["id"], "study_uid": uid, "report_id": report_id, "institution": row["institution"],
+         "holder": holder}
+        for uid, report_id, holder in sorted(offered)
+    ]  # fmt: skip

@@ -27,7 +27,7 @@ from service.registry.reach import (
     records_changed_since,
     share_persons,
 )
-from service.registry.tables import decision, decision_record, notice, prompt, recognition
+from service.registry.tables import decision, decision_record, image_offer, notice, prompt, recognition
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ class Successors:
         # Row by row: `add` sends arrays to PostgreSQL, and to quote JSON and ciphertext in these costs more than all.
         add_rows(conn, decision, [dict(one.row or {}) for _, one, _ in fresh])
         add_rows(conn, prompt, [row for _, one, old in fresh for row in _prompts(one, old)])
+        add_rows(conn, image_offer, [row for _, one, _ in fresh for row in one.offers])
         add(
             conn,
             decision_record,

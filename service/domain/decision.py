@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from service.domain.report import ExamCandidate, ItemResult, LabCandidate, ReportHead
+from service.domain.report import ExamCandidate, HeldBy, ItemResult, LabCandidate, ReportHead
 from service.domain.times import When
 
 
@@ -99,6 +99,7 @@ class JudgedCandidate:
     images: tuple[str, ...] = ()
     study_uid: str | None = None
     kind: str = "lab"
+    held_by: tuple[HeldBy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,9 +169,27 @@ class LabCandidate:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldBy:
+    """A source that holds the images of an exam. `state` is `held`, or the code of why they are not to be had from it
+    (`incomplete`, `offline`, `not-held`, `rejected`, `other-patient`, `ambiguous`); `reachable`: it answered when last
+    tried, or was never tried."""
+
+    source: str
+    state: str = "held"
+    reachable: bool = True
+
+    @property
+    def may_open(self) -> bool:
+        """Whether to ask this source for the images makes sense, now or later."""
+        return self.state in ("held", "incomplete", "offline")
+
+
+@dataclass(frozen=True, slots=True)
 class ExamCandidate:
-    """One stored exam offered to matching. `identity` is `confirmed` or `probable`."""
+    """One stored exam offered to matching. `identity` is `confirmed` or `probable`; `held_by` the sources known to hold
+    its images when the question was asked."""
 
     head: ReportHead
     exam: ImagingExam
     identity: str = "confirmed"
+    held_by: tuple[HeldBy, ...] = ()

@@ -9,7 +9,7 @@ from service.domain.catalogue import Item
 from service.domain.decision import Reason, Severity
 from service.domain.network import Institution
 from service.domain.order import Encounter, MatchRequest
-from service.domain.report import ImagingExam, ItemResult, ReportHead
+from service.domain.report import HeldBy, ImagingExam, ItemResult, ReportHead
 from service.domain.times import Precision, When
 from service.matching.coverage import Coverage
 from service.matching.policy import EffectiveWindow, Policy, Standing
@@ -61,9 +61,9 @@ def _ask(item: Item, request: MatchRequest, policy: Policy) -> Asked:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Everything a rule may look at. Either `result` or `exam` (with `coverage`) is there. `own`: the ordering
-    institution performed it itself; `counted_from`: what the window counts from; `doubted`: the same
-    report gives another value for the same item and time."""
+    """Everything a rule may look at. Either `result` or `exam` (with `coverage` and `held_by`) is there. `own`: the
+    ordering institution performed it itself; `counted_from`: what the window counts from; `doubted`: the same report
+    gives another value for the same item and time."""
 
     policy: Policy
     asked: Asked
@@ -80,6 +80,7 @@ class Case:
     exam: ImagingExam | None = None
     coverage: Coverage | None = None
     doubted: bool = False
+    held_by: tuple[HeldBy, ...] = ()
 
     @property
     def item(self) -> Item:
@@ -126,6 +127,7 @@ def make_case(
     exam: ImagingExam | None = None,
     coverage: Coverage | None = None,
     doubted: bool = False,
+    held_by: tuple[HeldBy, ...] = (),
 ) -> Case:
     """The case of one candidate. The window counts from the performance, or from the issue where the network's
     policy says so; a report without issue time counts from its performance, which is earlier."""
@@ -134,5 +136,5 @@ def make_case(
         policy, asked, request.requester, request.ordered_at, request.encounter, head, performed, identity,
         policy.standing(head.performer, asked.item, request.requester, performed),
         head.performer == request.requester, head.issued if from_issue else performed,
-        result, exam, coverage, doubted,
+        result, exam, coverage, doubted, held_by,
     )  # fmt: skip

@@ -132,7 +132,10 @@ def _judge_exams(
             or not _is_listed(asked, exam.performed)
         ):
             continue
-        case = make_case(asked, head, exam.performed, candidate.identity, request, policy, exam=exam, coverage=coverage)
+        case = make_case(
+            asked, head, exam.performed, candidate.identity, request, policy,
+            exam=exam, coverage=coverage, held_by=candidate.held_by,
+        )  # fmt: skip
         reasons = tuple([reason for rule in EXAM_RULES if (reason := rule(case)) is not None])
         disclosed = candidate.identity == "confirmed" and not exam.subject_conflict
         judged = JudgedResult(
@@ -140,7 +143,7 @@ def _judge_exams(
         )
         yield replace(
             _judged_candidate(head, exam.performed, (judged,)),
-            images=exam.images, study_uid=exam.study_uid, kind="imaging",
+            images=exam.images, study_uid=exam.study_uid, kind="imaging", held_by=candidate.held_by,
         )  # fmt: skip
 
 

@@ -59,8 +59,11 @@ def region_from_words(case: Case) -> Reason | None:
 
 
 def images_unavailable(case: Case) -> Reason | None:
-    """No endpoint or source holds the images (Measures 2: what is recognised is the image)."""
-    if case.exam is None or case.item.modality not in IMAGE_MODALITIES or case.exam.images:
+    """No endpoint or source holds the images (Measures 2: what is recognised is the image), or none that holds them
+    answered when last tried. Where sources are known they decide: an endpoint is an address that nobody has tried."""
+    if case.exam is None or case.item.modality not in IMAGE_MODALITIES:
+        return None
+    if any(one.state == "held" and one.reachable for one in case.held_by) or (case.exam.images and not case.held_by):
         return None
     return case.because("images-unavailable", Severity.REVIEW, "国卫医发〔2022〕6号 art. 2; regional reason 98")
 

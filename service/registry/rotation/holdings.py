@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, or_
 
 from service.registry import tables
+from service.registry.images import ACCESSION, PATIENT
 from service.registry.patients import LOCAL_ID, identifier_field
 from service.registry.pulling import cursor_bound_to, key_bound_to
 from service.registry.series import facts_bound_to
@@ -114,6 +115,12 @@ HOLDINGS = (
         ("institution", "study_uid", "series_uid", "digest"),
         (Token("digest", _always("series")),),
         (Sealed("facts", lambda row: facts_bound_to(row["institution"], row["series_uid"], row["digest"])),),
+        owner="institution",
+    ),
+    Holding(
+        tables.image_holding,
+        ("study_uid", "institution", "source"),
+        (Token("patient_token", _always(PATIENT)), Token("accession_token", _always(ACCESSION))),
         owner="institution",
     ),
     Holding(

@@ -14,6 +14,7 @@ from __future__ import annotations
 from service.registry.tables.audit_log import audit, audit_head
 from service.registry.tables.base import Id, metadata
 from service.registry.tables.decisions import decision, decision_record, notice, order_event, prompt, recognition
+from service.registry.tables.images import image_holding, image_offer, image_retrieval
 from service.registry.tables.patients import (
     consent,
     identifier,
@@ -54,6 +55,9 @@ __all__ = [
     "identity_change",
     "identity_link",
     "identity_ruling",
+    "image_holding",
+    "image_offer",
+    "image_retrieval",
     "key_rotation",
     "metadata",
     "notice",

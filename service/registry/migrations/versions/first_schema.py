@@ -203,6 +203,53 @@ def upgrade() -> None:
     op.create_index(op.f("ix_identity_ruling_a"), "identity_ruling", ["a"], unique=False)
     op.create_index(op.f("ix_identity_ruling_b"), "identity_ruling", ["b"], unique=False)
     op.create_table(
+        "image_holding",
+        sa.Column("study_uid", sa.String(length=64), nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("instances", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("noted_at", sa.BigInteger(), nullable=False),
+        sa.Column("checked_at", sa.BigInteger(), nullable=True),
+        sa.Column("patient_token", sa.LargeBinary(length=32), nullable=True),
+        sa.Column("accession_token", sa.LargeBinary(length=32), nullable=True),
+        sa.PrimaryKeyConstraint("study_uid", "institution", "source", name=op.f("pk_image_holding")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_image_holding_accession_token"), "image_holding", ["accession_token"], unique=False)
+    op.create_index(op.f("ix_image_holding_patient_token"), "image_holding", ["patient_token"], unique=False)
+    op.create_table(
+        "image_offer",
+        sa.Column("decision_id", sa.String(length=36), nullable=False),
+        sa.Column("study_uid", sa.String(length=64), nullable=False),
+        sa.Column(
+            "report_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("holder", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("decision_id", "study_uid", "report_id", name=op.f("pk_image_offer")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_image_offer_study_uid"), "image_offer", ["study_uid"], unique=False)
+    op.create_table(
+        "image_retrieval",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("requester", sa.String(length=64), nullable=False),
+        sa.Column("decision_id", sa.String(length=36), nullable=True),
+        sa.Column("study_uid", sa.String(length=64), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("first_image_us", sa.BigInteger(), nullable=True),
+        sa.Column("key_series_us", sa.BigInteger(), nullable=True),
+        sa.Column("complete_us", sa.BigInteger(), nullable=True),
+        sa.Column("busy_us", sa.BigInteger(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_image_retrieval")),
+    )
+    op.create_index(op.f("ix_image_retrieval_started_at"), "image_retrieval", ["started_at"], unique=False)
+    op.create_table(
         "key_rotation",
         sa.Column("part", sa.String(length=40), nullable=False),
         sa.Column("key_id", sa.Integer(), nullable=False),
@@ -513,6 +560,9 @@ def downgrade() -> None:
         "order_event",
         "notice",
         "key_rotation",
+        "image_retrieval",
+        "image_offer",
+        "image_holding",
         "identity_ruling",
         "identity_link",
         "identity_change",

@@ -1,0 +1,222 @@
+"""Which source holds which study, to whom decisions offered it, and how long opening it took."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from service.domain.report import HeldBy
+from service.registry.bulk import ByKeys, put
+from service.registry.canonical import decode_exam
+from service.registry.columns import fit
+from service.registry.ledger import CURRENT
+from service.registry.prepared import MOST_KEYS, AnySelect, Keys, Prepared
+from service.registry.reach import STANDING
+from service.registry.series import find_series
+from service.registry.session import Session
+from service.registry.tables import (
+    decision,
+    exam,
+    image_holding,
+    image_offer,
+    report,
+    source_state,
+)
+from service.security.keys import KeyRing
+
+HELD, GONE = "held", "not-held"
+_UID = 64
+_LASTING = frozenset({"other-patient", "ambiguous", "rejected"})
+"""What is not undone by the source telling of the study again: only by asking its archive and finding it right."""
+
+PATIENT, ACCESSION = "image-patient", "image-accession"
+"""The fields of the tokens by which studies are found."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyHeld:
+    """A study as a source holds it. `state` is `held`, or the code of why it is not to be had."""
+
+    study_uid: str
+    institution: str
+    source: str
+    id: int
+    instances: int
+    state: str
+    noted_at: int
+    checked_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A standing decision of `institution` that offered the images of a study of `holder`, and by which report."""
+
+    decision_id: str
+    report_id: int
+    study_uid: str
+    institution: str
+    holder: str
+
+
+def note_holdings(session: Session, source: str, study_uids: Collection[str]) -> None:
+    """Notes that `source`, an archive of the session's institution, told of these studies: to be called in the
+    transaction that indexed what it told. What is noted is what the registry now knows of each study, so to say it
+    again changes nothing; a study of which nothing is left is held no more."""
+    if not study_uids:
+        return
+    found = find_series(session, study_uids)
+    asked = {fit(uid, _UID) for uid in study_uids}
+    known = {row.study_uid: row for row in _OF_SOURCE.rows(session.conn, asked, own=session.institution, by=source)}
+    new_ids = iter(session.take_ids("image_holding", len(asked - known.keys())))
+    rows = []
+    for uid in sorted(asked):
+        series = [one for one in found.get(uid, ()) if one.instances > 0]
+        before = known.get(uid)
+        state = HELD if series else GONE
+        if series and before is not None and before.state in _LASTING:
+            state = before.state
+        rows.append(
+            {
+                "study_uid": uid,
+                "institution": session.institution,
+                "source": source,
+                "id": before.id if before is not None else next(new_ids),
+                "instances": sum(one.instances for one in series),
+                "state": state,
+                "noted_at": session.now,
+                "patient_token": _token(session, PATIENT, [one.facts.get("PatientID") for one in series]),
+                "accession_token": _token(session, ACCESSION, [one.facts.get("AccessionNumber") for one in series]),
+            }
+        )
+    put(session.conn, image_holding, rows, ("instances", "state", "noted_at", "patient_token", "accession_token"))
+
+
+def _token(session: Session, field: str, values: Sequence[object]) -> bytes | None:
+    """The token of the one value that all series agree on; None where they do not, or say nothing."""
+    said = {str(one).strip() for one in values if one and str(one).strip()}
+    return session.token(field, said.pop()) if len(said) == 1 else None
+
+
+def held_by(conn: Connection, studies: Collection[tuple[str, str]]) -> dict[tuple[str, str], tuple[HeldBy, ...]]:
+    """For each of these (institution, StudyInstanceUID) the sources of the institution that hold it or held it, and
+    whether each could be reached when last tried; by one indexed read."""
+    found: dict[tuple[str, str], list[HeldBy]] = {}
+    uids = sorted({uid for _, uid in studies})
+    for start in range(0, len(uids), MOST_KEYS):
+        for study_uid, institution, source, state, reached, unreached in _HELD_BY.rows(
+            conn, [uids[start : start + MOST_KEYS]]
+        ):
+            if (institution, study_uid) in studies:
+                one = HeldBy(source, state, (reached or 0) >= (unreached or 0))
+                found.setdefault((institution, study_uid), []).append(one)
+    return {key: tuple(several) for key, several in found.items()}
+
+
+def holdings_of(conn: Connection, study_uids: Collection[str]) -> list[StudyHeld]:
+    """Who holds these studies, in the order of study, institution and source."""
+    rows = _HOLDINGS.rows(conn, [fit(one, _UID) for one in study_uids])
+    return sorted((_holding(row) for row in rows), key=lambda one: (one.study_uid, one.institution, one.source))
+
+
+def holdings_by(
+    conn: Connection, keys: KeyRing, field: str, institutions: Collection[str], value: str
+) -> list[StudyHeld]:
+    """The studies that the archives of these institutions hold under a PatientID (`field` PATIENT) or an
+    AccessionNumber (ACCESSION)."""
+    tokens = [token for own in institutions for token in keys.tokens(field, f"{own}|{value}")]
+    statement = _BY_PATIENT if field == PATIENT else _BY_ACCESSION
+    return [_holding(row) for row in statement.rows(conn, tokens)]
+
+
+def holding_institutions(conn: Connection) -> list[str]:
+    """The institutions of which a source holds studies."""
+    return list(conn.execute(_INSTITUTIONS).scalars())
+
+
+def set_state(conn: Connection, one: StudyHeld, state: str, now: int) -> None:
+    """Remembers what its archive said of the study when it was asked."""
+    key = image_holding.c
+    conn.execute(
+        update(image_holding)
+        .where(key.study_uid == one.study_uid, key.institution == one.institution, key.source == one.source)
+        .values(state=state, checked_at=now)
+    )
+
+
+def offers_of(conn: Connection, institution: str, study_uids: Collection[str]) -> list[Offer]:
+    """What standing decisions of the institution offered of these studies and still may be opened: the report is not
+    withdrawn, and its newest version is of the same patient record and the same study. Newest decisions first."""
+    return _still_offered(conn, _OFFERS.rows(conn, [fit(one, _UID) for one in study_uids], asking=institution))
+
+
+def offers_resting_on(conn: Connection, institution: str, decision_ids: Collection[str]) -> list[Offer]:
+    """As `offers_of`, for these decisions."""
+    return _still_offered(conn, _OFFERED_BY.rows(conn, decision_ids, asking=institution))
+
+
+def _still_offered(conn: Connection, rows: Any) -> list[Offer]:
+    listed = list(rows)
+    studies = {
+        row.report_id: decode_exam(row.body).study_uid for row in _STUDIES.rows(conn, {row.now_id for row in listed})
+    }
+    offers = [
+        Offer(row.decision_id, row.report_id, row.study_uid, row.institution, row.holder)
+        for row in listed
+        if studies.get(row.now_id) == row.study_uid
+    ]
+    return sorted(offers, key=lambda one: (one.decision_id, one.report_id), reverse=True)
+
+
+def _holding(row: Any) -> StudyHeld:
+    return StudyHeld(
+        row.study_uid, row.institution, row.source, row.id, row.instances, row.state, row.noted_at, row.checked_at
+    )
+
+
+def _held_by(studies: Keys) -> AnySelect:
+    found, state = image_holding.c, source_state.c
+    return (
+        select(found.study_uid, found.institution, found.source, found.state, state.reached_at, state.unreached_at)
+        .join_from(image_holding, source_state, state.source == found.source, isouter=True)
+        .where(found.study_uid.in_(studies))
+        .order_by(found.study_uid, found.institution, found.source)
+    )
+
+
+def _offers(column: Any, among: Any) -> Any:
+    """Offers with the version of their report that is current now (`now_id`): of the same report number and the same
+    patient record."""
+    then, now = report.alias("then"), report.alias("now")
+    is_same = (
+        (now.c.number == then.c.number)
+        & (now.c.institution == then.c.institution)
+        & (now.c.record_id == then.c.record_id)
+        & (now.c.state == CURRENT)
+    )
+    return (
+        select(image_offer, now.c.id.label("now_id"))
+        .join_from(image_offer, decision, decision.c.id == image_offer.c.decision_id)
+        .join(then, then.c.id == image_offer.c.report_id)
+        .join(now, is_same)
+        .where(among(column), image_offer.c.institution == bindparam("asking"), decision.c.state == STANDING)
+    )
+
+
+_HELD_BY = Prepared(_held_by)
+_HOLDINGS = ByKeys(lambda among: select(image_holding).where(among(image_holding.c.study_uid)))
+_BY_PATIENT = ByKeys(lambda among: select(image_holding).where(among(image_holding.c.patient_token)))
+_BY_ACCESSION = ByKeys(lambda among: select(image_holding).where(among(image_holding.c.accession_token)))
+_OF_SOURCE = ByKeys(
+    lambda among: select(image_holding.c.study_uid, image_holding.c.id, image_holding.c.state).where(
+        image_holding.c.institution == bindparam("own"),
+        image_holding.c.source == bindparam("by"),
+        among(image_holding.c.study_uid),
+    )
+)
+_INSTITUTIONS = select(image_holding.c.institution).distinct()
+_OFFERS = ByKeys(lambda among: _offers(image_offer.c.study_uid, among))
+_OFFERED_BY = ByKeys(lambda among: _offers(image_offer.c.decision_id, among))
+_STUDIES = ByKeys(lambda among: select(exam.c.report_id, exam.c.body).where(among(exam.c.report_id)))
