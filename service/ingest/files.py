@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.ingest.dicom.json_model import looks_like_dicom_json
+
 MAX_FILE = 512 * 1024 * 1024
 """Bytes, unless configured otherwise."""
 
@@ -65,13 +67,15 @@ def _found(path: Path, name: str) -> FoundFile | SkippedFile:
 
 
 def sniff(head: bytes) -> str:
-    """What content starts with `head`: `json`, `ndjson`, `dicom`, `hl7v2`, `cda`, `empty` or `unknown`."""
+    """What content starts with `head`: `json`, `ndjson`, `dicom`, `dicom-json`, `hl7v2`, `cda`, `empty`, `unknown`."""
     if head[128:132] == b"DICM" or head[:2] in (b"\x08\x00", b"\x02\x00", b"\x00\x08"):
         return "dicom"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not text:
         return "empty"
     if text[:1] in (b"{", b"["):
+        if looks_like_dicom_json(text):
+            return "dicom-json"
         return "ndjson" if _is_lines(text) else "json"
     if text.lstrip(b"\x0b")[:4] in (b"MSH|", b"FHS|", b"BHS|"):
         return "hl7v2"

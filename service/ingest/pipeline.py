@@ -6,6 +6,7 @@ Bytes are kept first and whole; what is made of them is derived. Loading the sam
 from __future__ import annotations
 
 import gc
+import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from service.domain.network import Network
 from service.ingest.counts import LoadCounts
 from service.ingest.dicom.header import DicomInstance, UnreadableDicom, read_dicom
 from service.ingest.dicom.intake import DicomIntake
+from service.ingest.dicom.json_model import DicomJson, read_dicom_json
 from service.ingest.fhir_r4.assembly import Assembly
 from service.ingest.fhir_r4.document import FhirDocument, Problem, read_json, read_lines
 from service.ingest.fhir_r4.intake import Intake
@@ -32,6 +34,7 @@ _BATCH_DOCUMENTS = 250
 _KEPT_OF_UNKNOWN = 64 * 1024
 _LARGEST_UNKNOWN = 16 * 1024 * 1024
 
+_FORMATS = {"application/dicom": "dicom", "application/dicom+json": "dicom-json"}
 _NOT_READ = {
     "hl7v2": ("format-not-read", "HL7 v2 messages are not read by this release; send the reports as FHIR R4 or DICOM"),
     "cda": ("format-not-read", "CDA documents are not read by this release; send the reports as FHIR R4 or DICOM"),
@@ -42,7 +45,7 @@ _NOT_READ = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Bytes to be kept as one document. `format` is json, ndjson, dicom, or why it is not read."""
+    """Bytes to be kept as one document. `format` is json, ndjson, dicom, dicom-json, or why it is not read."""
 
     format: str
     name: str
@@ -58,7 +61,7 @@ class _Read:
     media: str
     name: str
     body: bytes
-    content: FhirDocument | DicomInstance | Problem
+    content: FhirDocument | DicomInstance | DicomJson | Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ class Loader:
                 intake.take(kept, one.content)
             elif isinstance(one.content, DicomInstance):
                 dicom.take(kept, one.content)
+            elif isinstance(one.content, DicomJson):
+                dicom.take_json(kept, one.content, hashlib.sha256(one.body).digest())
             else:
                 problem = one.content
                 intake.reject(kept, problem.type, problem.place, problem.code, problem.reason)
@@ -123,6 +128,8 @@ class Loader:
             line = document.first_line
             named = f"{name}#L{line}" if line > 1 else name
             return _Read("application/fhir+ndjson", named, body, read_lines(body, line))
+        if document.format == "dicom-json":
+            return _Read("application/dicom+json", name, body, read_dicom_json(body, self.network.zone))
         if document.format == "dicom":
             try:
                 instance = read_dicom(document.path or body, self.network.zone)
@@ -251,7 +258,7 @@ def document_of(media: str, name: str, body: bytes) -> Document:
     line = re.search(r"#L(\d+)$", name)
     if media == "application/fhir+ndjson":
         return Document("ndjson", name[: line.start()] if line else name, body, int(line[1]) if line else 1)
-    return Document(sniff(body) if media != "application/dicom" else "dicom", name, body)
+    return Document(_FORMATS.get(media) or sniff(body), name, body)
 
 
 Group = list[tuple[FoundFile, list[Document | SkippedFile]]]

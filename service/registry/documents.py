@@ -17,7 +17,8 @@ _FIND = select(document.c.id).where(
 )
 _READ = select(document.c.body).where(document.c.id == bindparam("id"))
 _SOURCE = select(report.c.document_id, report.c.start, report.c.length).where(report.c.id == bindparam("id"))
-_NOT_DICOM = (document.c.institution == bindparam("institution"), document.c.media != "application/dicom")
+_DICOM = ("application/dicom", "application/dicom+json")
+_NOT_DICOM = (document.c.institution == bindparam("institution"), document.c.media.not_in(_DICOM))
 _NEXT = (
     select(document.c.id, document.c.media, document.c.size)
     .where(*_NOT_DICOM, document.c.id > bindparam("after"))

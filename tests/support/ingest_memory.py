@@ -79,7 +79,7 @@ class _MemoryBatch:
 
     def documents(self, after: int, limit: int) -> list[StoredDocument]:
         kept = [StoredDocument(n, media, len(body)) for n, (media, _, body) in enumerate(self.state.documents)]
-        return [one for one in kept if one.id > after and one.media != "application/dicom"][:limit]
+        return [one for one in kept if one.id > after and not one.media.startswith("application/dicom")][:limit]
 
     def study_uids(self, after: str, limit: int) -> list[str]:
         return sorted({one.study_uid for one in self.state.series.values() if one.study_uid > after})[:limit]

@@ -18,12 +18,13 @@ from service.domain.times import When
 from service.ingest.dicom.charsets import read_terms
 from service.ingest.dicom.elements import MAX_HEADER, Header, UnreadableDicom, read_header
 from service.ingest.dicom.times import iso_of, read_date, read_started
-from service.ingest.dicom.values import Values
+from service.ingest.dicom.values import FileValues, Values
 from service.ingest.port import SeriesFacts
 
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")  # PS3.5 9.1, with at most 64 characters
 _CHUNK = 64 * 1024
 _DIRECTORY = b"1.2.840.10008.1.3.10"  # Media Storage Directory Storage (PS3.6 annex A)
+_UIDS = {0x0020000D: "StudyInstanceUID", 0x0020000E: "SeriesInstanceUID", 0x00080018: "SOPInstanceUID"}
 _SEX = {"M": "male", "F": "female", "O": "other"}
 
 _TEXTS = {
@@ -49,7 +50,7 @@ class DicomInstance:
     YYYY-MM-DD, `sex` male, female, other or None; `other_ids` are (value, issuer, type). `study_started` is the
     acquisition's time, else the series', else the study's (contract, section 3); `zone_assumed` tells that the file
     gave no offset. `facts` (JSON values, DICOM keywords) describe the series; `repairs` are the character set repairs
-    that were needed; `header` is the file's bytes up to the pixels.
+    that were needed; `header_bytes` are the file's bytes up to the pixels, or its slice of a JSON document.
     """
 
     study_uid: str
@@ -78,8 +79,19 @@ def read_dicom(source: bytes | Path, zone: tzinfo = UTC, default_charset: str = 
     study, series, instance and patient it belongs to; OSError when the file cannot be opened.
     """
     data, header = _read_source(source)
-    values = Values(header.dataset, read_terms(default_charset.encode("ascii")))
-    study, series, sop = _read_uids(values, header.meta)
+    values = FileValues(header.dataset, read_terms(default_charset.encode("ascii")))
+    if header.meta.get(0x00020002) == _DIRECTORY:
+        raise UnreadableDicom("not-an-instance", "This is a DICOMDIR, an index of files; give the files it lists.")
+    if not header.meta and not any(map(values.text, _UIDS)):
+        raise UnreadableDicom("not-dicom", "No DICOM study, series or instance was found in the file.")
+    return instance_of(values, zone, data[: header.end])
+
+
+def instance_of(values: Values, zone: tzinfo, header_bytes: bytes) -> DicomInstance:
+    """The instance that a data set describes, however it was written.
+
+    Raises UnreadableDicom when it does not say which study, series, instance and patient it belongs to."""
+    study, series, sop = _read_uids(values)
     patient_id = values.text(0x00100020)
     if not patient_id:
         raise UnreadableDicom("no-patient-id", "(0010,0020) PatientID is missing or empty; set it at the source.")
@@ -101,7 +113,7 @@ def read_dicom(source: bytes | Path, zone: tzinfo = UTC, default_charset: str = 
         zone_assumed=assumed,
         facts=facts,
         repairs=tuple(sorted(values.repairs)),
-        header_bytes=data[: header.end],
+        header_bytes=header_bytes,
     )  # fmt: skip
 
 
@@ -150,13 +162,9 @@ def _read_source(source: bytes | Path) -> tuple[bytes, Header]:
     return data, read_header(data)
 
 
-def _read_uids(values: Values, meta: Mapping[int, bytes]) -> tuple[str, str, str]:
-    uids = [values.text(tag) for tag in (0x0020000D, 0x0020000E, 0x00080018)]
-    if meta.get(0x00020002) == _DIRECTORY:
-        raise UnreadableDicom("not-an-instance", "This is a DICOMDIR, an index of files; give the files it lists.")
-    if not any(uids) and not meta:
-        raise UnreadableDicom("not-dicom", "No DICOM study, series or instance was found in the file.")
-    for uid, name in zip(uids, ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"), strict=True):
+def _read_uids(values: Values) -> tuple[str, str, str]:
+    uids = [values.text(tag) for tag in _UIDS]
+    for uid, name in zip(uids, _UIDS.values(), strict=True):
         if len(uid) > 64 or not _UID.fullmatch(uid):
             fault = "is missing" if not uid else "is not a valid UID (PS3.5 9.1)"
             raise UnreadableDicom("invalid-uid", f"{name} {fault}; export the instance again.")
@@ -209,4 +217,4 @@ def _read_code(item: Values) -> list[str] | None:
     return [_SCHEMES.get(scheme, scheme), code, item.text(0x00080104)] if code else None
 
 
-__all__ = ["DicomInstance", "UnreadableDicom", "read_dicom", "read_names", "series_facts"]
+__all__ = ["DicomInstance", "UnreadableDicom", "instance_of", "read_dicom", "read_names", "series_facts"]

@@ -3,82 +3,103 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from service.domain.person import is_resident_number, resident_birth_date, resident_sex
-from service.ingest.dicom.header import DicomInstance, UnreadableDicom, read_dicom, series_facts
+from service.ingest.dicom.header import DicomInstance
+from service.ingest.dicom.json_model import DicomJson
+from service.ingest.dicom.ledger import Arrival, Ledger, instance_ref, series_ref
 from service.ingest.fhir_r4.intake import Intake
 from service.ingest.fhir_r4.values import Context
-from service.ingest.fhir_r4.versions import is_newer
 from service.ingest.port import Batch, PatientFacts, PatientIdentifier, SeriesFacts, StoredResource
 
 
 @dataclass(slots=True)
 class DicomIntake:
-    """Instances in order of arrival, then the studies they touch."""
+    """What documents say of instances, in order of arrival, then the studies they touch."""
 
     context: Context
     intake: Intake
-    instances: list[tuple[StoredResource, DicomInstance]] = field(default_factory=list)
+    _arrived: list[_Arrived] = field(default_factory=list)
 
     def take(self, document_id: int, instance: DicomInstance) -> None:
-        """Takes one instance. Its header has no time of version: of two, the one that first arrived later counts."""
-        body = instance.header_bytes
-        stored = StoredResource(
-            f"dicom/{instance.sop_uid}", hashlib.sha256(body).digest(), None, 0, document_id, 0, len(body)
-        )
-        self.instances.append((stored, instance))
+        """Takes the instance of a DICOM file."""
+        self._arrived.append(_Arrived(document_id, instances=(_arrival(document_id, 0, instance),)))
+
+    def take_json(self, document_id: int, document: DicomJson, sha256: bytes) -> None:
+        """Takes what a document of DICOM JSON says; `sha256` is that of its bytes."""
+        for one in document.problems:
+            self.intake.reject(document_id, "dicom", one.place, one.code, one.reason)
+        found = tuple(_arrival(document_id, start, one) for start, one in document.instances)
+        self._arrived.append(_Arrived(document_id, found, document.series, sha256, document.rejected, document.deleted))
 
     def settle(self, batch: Batch) -> dict[str, set[str]]:
         """Stores instances, their series and patients. Gives the studies touched (`study/<UID>`), each with the names
         by which reports find it."""
-        if not self.instances:
+        if not self._arrived:
             return {}
-        known = batch.find_resources({stored.ref for stored, _ in self.instances})
-        newest: dict[str, tuple[StoredResource, DicomInstance]] = {}
-        for stored, instance in self.instances:
-            old = newest[stored.ref][0] if stored.ref in newest else known.get(stored.ref)
-            if old is not None and old.sha256 == stored.sha256:
-                self.intake.counts.add("dicom", "unchanged")
-                continue
-            if old is not None and not is_newer(stored, old):
-                self.intake.counts.add("dicom", "unchanged", "older-version")
-                continue
-            self.intake.counts.add("dicom", "new" if old is None else "updated")
-            newest[stored.ref] = (stored, instance)
-        if not newest:
+        ledger = Ledger(batch, self.context.network.zone, self.intake.counts, self.intake.again)
+        ledger.fetch(
+            {ref for one in self._arrived for ref in one.refs()},
+            {uid for one in self._arrived for uid in one.studies()},
+        )
+        for one in self._arrived:
+            one.settle(ledger)
+        added = ledger.write()
+        if added:
+            batch.put_patients({one.key: one for one in map(_patient, added)}.values())
+        if not ledger.touched:
             return {}
-        touched = {f"study/{one.study_uid}" for _, one in newest.values()}
-        for ref in newest.keys() & known.keys():
-            touched |= self._take_back(batch, known[ref])
-        batch.put_resources(stored for stored, _ in newest.values())
-        batch.put_patients({one.key: one for one in map(_patient, (one for _, one in newest.values()))}.values())
-        batch.add_instances(series_facts(one for _, one in newest.values()))
-        series = batch.find_series({key.removeprefix("study/") for key in touched})
-        return {key: _accessions(series.get(key.removeprefix("study/"), ())) for key in touched}
+        series = batch.find_series({key.removeprefix("study/") for key in ledger.touched})
+        return {key: _accessions(series.get(key.removeprefix("study/"), ())) for key in ledger.touched}
 
-    def _take_back(self, batch: Batch, old: StoredResource) -> set[str]:
-        """Uncounts the earlier version of an instance: a header corrected from right to left must not leave both."""
-        try:
-            before = read_dicom(batch.read_document(old.document_id), self.context.network.zone)
-        except UnreadableDicom:  # it was read when it came; a later release may be stricter
-            return set()
-        wanted = _without_time(before.facts)
-        for one in batch.find_series([before.study_uid]).get(before.study_uid, []):
-            if one.series_uid == before.series_uid and one.instances > 0 and _without_time(one.facts) == wanted:
-                batch.add_instances([SeriesFacts(one.study_uid, one.series_uid, one.facts, -1)])
-                break
-        return {f"study/{before.study_uid}"}
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """What one document brings: instances; `series` where they are all that it has; what is gone."""
+
+    document_id: int
+    instances: tuple[Arrival, ...] = ()
+    series: str = ""
+    sha256: bytes = b""
+    rejected: Mapping[str, str] = field(default_factory=dict)
+    gone: tuple[str, ...] = ()
+
+    def refs(self) -> Iterator[str]:
+        """The resources that settling asks for."""
+        for stored, instance in self.instances:
+            yield stored.ref
+            yield series_ref(f"{instance.study_uid}/{instance.series_uid}")
+        for target in (*self.gone, self.series):
+            if target:
+                yield series_ref(target) if "/" in target else instance_ref(target)
+
+    def studies(self) -> Iterator[str]:
+        """The studies whose series settling asks for."""
+        yield from (instance.study_uid for _, instance in self.instances)
+        yield from (target.partition("/")[0] for target in (*self.gone, self.series) if "/" in target)
+
+    def settle(self, ledger: Ledger) -> None:
+        if self.series:
+            whole = StoredResource(series_ref(self.series), self.sha256, None, 0, self.document_id, 0, 0)
+            ledger.put_series(whole, self.instances, self.rejected)
+        else:
+            for one in self.instances:
+                ledger.put(one)
+        for target in self.gone:
+            ledger.delete(target, self.document_id)
+
+
+def _arrival(document_id: int, start: int, instance: DicomInstance) -> Arrival:
+    body = instance.header_bytes
+    ref = instance_ref(instance.sop_uid)
+    return StoredResource(ref, hashlib.sha256(body).digest(), None, 0, document_id, start, len(body)), instance
 
 
 def _accessions(series: Iterable[SeriesFacts]) -> set[str]:
     numbers = (str(one.facts.get("AccessionNumber") or "").strip() for one in series if one.instances > 0)
     return {f"accession/{one[:150]}" for one in numbers if one}
-
-
-def _without_time(facts: Mapping[str, object]) -> str:
-    return repr(sorted((key, value) for key, value in facts.items() if key != "started"))
 
 
 def _patient(one: DicomInstance) -> PatientFacts:

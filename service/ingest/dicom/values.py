@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, Self
 
 from pydicom.dataset import Dataset
 
 from service.ingest.dicom.charsets import decode_text, read_terms
 
 
-class Values:
+class Values(Protocol):
     """The elements of one data set, read by tag. `repairs` collects the character set repairs that were needed."""
+
+    repairs: set[str]
+
+    def text(self, tag: int) -> str:
+        """The whole value as text, padding gone; "" when absent. Backslashes stay."""
+
+    def texts(self, tag: int) -> list[str]:
+        """The values of a multi-valued element (PS3.5 6.4), empty ones left out."""
+
+    def items(self, tag: int) -> Sequence[Self]:
+        """The items of a sequence."""
+
+    def double(self, tag: int) -> float | None:
+        """The first number of an FD element, if it is a finite one."""
+
+
+class FileValues:
+    """The values of a data set read from a file, from their raw bytes."""
 
     __slots__ = ("_dataset", "_terms", "repairs")
 
@@ -36,10 +54,10 @@ class Values:
         """The values of a multi-valued element (PS3.5 6.4), empty ones left out."""
         return [part for one in self.text(tag).split("\\") if (part := one.strip())]
 
-    def items(self, tag: int) -> list[Values]:
+    def items(self, tag: int) -> list[FileValues]:
         """The items of a sequence."""
         found = self._converted(tag)
-        return [Values(one, self._terms, self.repairs) for one in found if isinstance(one, Dataset)]
+        return [FileValues(one, self._terms, self.repairs) for one in found if isinstance(one, Dataset)]
 
     def double(self, tag: int) -> float | None:
         """The first number of an FD element, if it is a finite one."""
