@@ -29,8 +29,9 @@ _log = logging.getLogger("testonce")
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """A decision `old` evaluated again. `row`, `prompts` and `offers` are those of the new one, None and none where the input of
-    the old one cannot be read any more; `seen` as `Gathered.seen`; `is_other` whether the outcome is another one."""
+    """A decision `old` evaluated again. `row`, `prompts` and `offers` are those of the new one, None and none where the
+    input of the old one cannot be read any more; `seen` as `Gathered.seen`; `is_other` whether the outcome is another
+    one."""
 
     old: str
     institution: str
