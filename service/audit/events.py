@@ -34,6 +34,9 @@ class Action(StrEnum):
     STATISTICS_READ = "statistics:counts:read"
     REPORTS_LOADED = "registry:reports:loaded"
     REPORTS_REREAD = "registry:reports:reread"
+    SOURCE_PULLED = "registry:source:pulled"
+    SOURCE_CHECKED = "registry:source:checked"
+    SOURCE_REPLAYED = "registry:source:replayed"
     NETWORK_LOADED = "reference:network:loaded"
     CATALOGUE_LOADED = "reference:catalogue:loaded"
     TOKEN_ISSUED = "security:token:issued"  # noqa: S105 - the name of an event

@@ -17,6 +17,8 @@ COMMANDS = {
     "network": "service.cli.network",
     "catalogue": "service.cli.catalogue",
     "load": "service.cli.load",
+    "pull": "service.cli.pull",
+    "sources": "service.cli.sources",
     "rejected": "service.cli.rejected",
     "identity": "service.cli.identity",
     "match": "service.cli.match",

@@ -9,12 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 from service.domain.catalogue import Catalogue
+from service.domain.errors import InvalidInput, TestOnceError
 from service.domain.network import Network
 from service.ingest.pipeline import Loader
 from service.ingest.source import Fatal, Source, SourceError
 from service.pulling.configured import FindAdapter, resolve
 from service.pulling.leases import new_owner
-from service.pulling.run import OnProgress, Outcome, PullRun, Step
+from service.pulling.run import OnProgress, Outcome, PullRun, Step, Stopping
 from service.pulling.store import PullStore, calendar_day
 from service.registry.database import Database
 from service.registry.ingest_store import SqlIngestStore
@@ -40,12 +41,31 @@ class Puller:
     step: Step = lambda _name: None
 
     def open(self, settings: SourceSettings) -> Source:
-        """The source's adapter, opened. Raises InvalidInput (its options), Unavailable (a credential), SourceError."""
+        """The source's adapter, opened. Raises SourceError: `configuration` where its settings or its credentials are
+        at fault, `adapter-failed` where the adapter is, of which only the kind of error is told."""
         _, network = self.policy()
-        return self.find_adapter(settings.kind).open_source(resolve(settings, network.zone))
+        try:
+            return self.find_adapter(settings.kind).open_source(resolve(settings, network.zone))
+        except SourceError:
+            raise
+        except InvalidInput as error:
+            faults = "; ".join(f"{one.pointer}: {one.message}".lstrip(": ") for one in error.faults)
+            raise Fatal("configuration", f"{error}{': ' if faults else ''}{faults}") from None
+        except TestOnceError as error:
+            raise Fatal("configuration", str(error)) from None
+        except Exception as error:
+            raise Fatal(
+                "adapter-failed", f"the adapter could not be opened: {type(error).__name__}; look at its settings"
+            ) from None
 
-    def pull(self, settings: SourceSettings, on_progress: OnProgress | None = None) -> Outcome | None:
-        """Pulls the source once. None when another process is at it. A source's own trouble is in the outcome."""
+    def pull(
+        self,
+        settings: SourceSettings,
+        on_progress: OnProgress | None = None,
+        stopping: Stopping = lambda: False,
+    ) -> Outcome | None:
+        """Pulls the source once. None when another process is at it. A source's own trouble is in the outcome.
+        When `stopping` says so, the run ends after the batch it is at."""
         catalogue, network = self.policy()
         store = self.store_of(settings, network)
         if not store.take():
@@ -55,7 +75,7 @@ class Puller:
             source = self.open(settings)
             loader = Loader(self.store, settings.institution, catalogue, network)
             limits = resolve(settings, network.zone).limits
-            outcome = PullRun(source, store, loader, limits, on_progress, self.step).run()
+            outcome = PullRun(source, store, loader, limits, on_progress, self.step, stopping).run()
         except SourceError as error:
             outcome = Outcome(settings.name, error=error)
         except LeaseLost:
@@ -80,6 +100,8 @@ class Puller:
         """The columns of the source's state after a run."""
         now = self.database.now_us()
         error = outcome.error
+        if outcome.stopped:
+            return {"due_at": now, "reached_at": now}
         if error is None:
             return {
                 "finished_at": now, "due_at": now + _us(settings.every), "failures": 0, "reached_at": now,

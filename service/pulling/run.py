@@ -7,13 +7,11 @@ not is asked for again, what comes again is known.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
-
-import msgspec
 
 from service.domain.errors import TestOnceError, Unavailable
 from service.ingest.counts import LoadCounts
@@ -24,8 +22,6 @@ from service.registry.pulling import LeaseLost, PulledDocument
 
 _READ_BYTES = 4 * 1024 * 1024
 _READ_DOCUMENTS = 250
-_LARGEST_CURSOR = 4 * 1024 * 1024
-_MOST_IN_BATCH = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +38,15 @@ class At:
 
 
 OnProgress = Callable[[At], None]
+Stopping = Callable[[], bool]
+"""Whether the run shall end after the batch it is at."""
 Step = Callable[[str], None]
 """Called before and after each step with its name; tests stop a run there."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run did. `error` None: it was complete. `reached`: whether the source answered at all."""
+    """What a run did. `error` None: it was complete, unless it was `stopped` by us: then the next run goes on."""
 
     source: str
     received: int = 0
@@ -61,11 +59,12 @@ class Outcome:
     error: SourceError | None = None
     warning: str | None = None
     watermark: datetime | None = None
+    stopped: bool = False
 
     @property
     def is_complete(self) -> bool:
         """Whether everything there was has been pulled."""
-        return self.error is None
+        return self.error is None and not self.stopped
 
     def add(self, pulled: Pulled, kept: Kept) -> None:
         """Counts a batch."""
@@ -92,6 +91,7 @@ class PullRun:
         limits: Limits,
         on_progress: OnProgress | None = None,
         step: Step = lambda _name: None,
+        stopping: Stopping = lambda: False,
     ) -> None:
         self._source = source
         self._store = store
@@ -99,6 +99,7 @@ class PullRun:
         self._limits = limits
         self._on_progress = on_progress
         self._step = step
+        self._stopping = stopping
         self._lost = threading.Event()
 
     def run(self) -> Outcome:
@@ -109,24 +110,32 @@ class PullRun:
         with self._heartbeat():
             self._read(outcome)  # what a killed run left
             try:
-                for pulled in self._batches(self._store.cursor()):
-                    self._step("pulled")
-                    kept = self._store.keep(pulled, started)
-                    self._step("kept")
-                    outcome.add(pulled, kept)
-                    self._tell(outcome, pulled)
-                    self._read(outcome)
-                    self._step("read")
+                with closing(self._batches(self._store.cursor())) as batches:
+                    for pulled in batches:
+                        self._take(outcome, pulled, started)
+                        if outcome.stopped:
+                            break
             except SourceError as error:
                 outcome.error = error
         return outcome
 
-    def _batches(self, cursor: Cursor | None) -> Iterator[Pulled]:
+    def _take(self, outcome: Outcome, pulled: Pulled, started: int) -> None:
+        self._step("pulled")
+        kept = self._store.keep(pulled, started)
+        self._step("kept")
+        outcome.add(pulled, kept)
+        self._tell(outcome, pulled)
+        self._read(outcome)
+        self._step("read")
+        outcome.stopped = self._stopping()
+
+    def _batches(self, cursor: Cursor | None) -> Generator[Pulled, None, None]:
         """The source's batches, as many and as long as its limits allow. Whatever else an adapter raises is its own
         mistake: only the kind is told, for the text may quote what it read."""
         until = monotonic() + self._limits.run_seconds
-        batches = self._source.pull(cursor)
+        batches: Iterator[Pulled] | None = None
         try:
+            batches = self._source.pull(cursor)
             for _ in range(self._limits.pages):
                 if self._lost.is_set():
                     raise LeaseLost(f"source {self._store.source} is pulled by another process")
@@ -134,7 +143,6 @@ class PullRun:
                     pulled = next(batches)
                 except StopIteration:
                     return
-                _check(pulled)
                 yield pulled
                 if monotonic() > until:
                     raise Retriable(
@@ -210,17 +218,3 @@ class PullRun:
         finally:
             done.set()
             thread.join()
-
-
-def _check(pulled: Pulled) -> None:
-    """Raises Fatal where a batch cannot be stored as it is: an adapter's mistake."""
-    if len(pulled.records) > _MOST_IN_BATCH:
-        raise Fatal("batch-too-large", f"{len(pulled.records)} records in one batch; at most {_MOST_IN_BATCH}")
-    try:
-        size = len(msgspec.json.encode(dict(pulled.cursor)))
-    except (TypeError, ValueError, RecursionError):
-        raise Fatal("cursor-not-json", "the adapter's cursor is no JSON object; this is a defect of it") from None
-    if size > _LARGEST_CURSOR:
-        raise Fatal("cursor-too-large", f"the adapter's cursor has {size} bytes; at most {_LARGEST_CURSOR}")
-    if not all(one.key for one in pulled.records):
-        raise Fatal("record-without-key", "a record has no key of its own; this is a defect of the adapter")

@@ -51,9 +51,13 @@ class Watch:
             pause = _LOOK_SECONDS
             try:
                 if self.is_due(source):
-                    self.on_outcome(source.name, self.puller.pull(source, self.on_progress), None)
+                    self.on_outcome(source.name, self.puller.pull(source, self.on_progress, stop.is_set), None)
             except TestOnceError as error:
                 self.on_outcome(source.name, None, error)
+                pause = _AFTER_TROUBLE
+            except Exception as error:  # a lane that died would be a source that nobody pulls any more
+                told = TestOnceError(f"failed with {type(error).__name__}; this is a defect: report it")
+                self.on_outcome(source.name, None, told)
                 pause = _AFTER_TROUBLE
             stop.wait(pause)
 
