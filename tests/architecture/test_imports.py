@@ -46,7 +46,7 @@ ALLOWED = {
     "rich": ("service/cli/", "fixtures/"),
     "httpx": ("adapters/", "fixtures/"),
     "httpcore": ("adapters/transport/",),
-    "msgspec": ("service/", "fixtures/"),
+    "msgspec": ("service/", "adapters/", "fixtures/"),
     "anyio": EDGES,
 }
 """Third-party packages by the folders or files that may import them; `domain` and `matching` may import none."""

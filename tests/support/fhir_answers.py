@@ -81,7 +81,7 @@ class Answers:
         first, _, rest = path.partition("/")
         if path == "metadata":
             return Answer.of(self.capabilities())
-        if "_getpages" in asked:
+        if "_getpages" in asked or "_offset" in asked:
             return self._next_page(asked)
         if first not in _TYPES and first not in self._store.types:
             return Answer.outcome(404, "not-supported")
@@ -167,10 +167,10 @@ class Answers:
         return self._page(token, 0, self._faults.empty_pages)
 
     def _next_page(self, asked: dict[str, str]) -> Answer:
-        search = self._searches.get(asked["_getpages"])
-        if search is None or self._faults.use("expire_searches"):
+        token = asked.get("_getpages") or asked["search"]
+        if token not in self._searches or self._faults.use("expire_searches"):
             return Answer.outcome(410, "not-found")
-        return self._page(asked["_getpages"], int(asked["_getpagesoffset"]), asked.get("_empty") == "1")
+        return self._page(token, int(asked.get("_getpagesoffset") or asked["_offset"]), asked.get("_empty") == "1")
 
     def _page(self, token: str, offset: int, is_empty: bool) -> Answer:
         search = self._searches[token]
@@ -183,7 +183,7 @@ class Answers:
         if self._faults.outcome_entry:
             mode = b',"search":{"mode":"outcome"}' if self._faults.outcome_mode else b""
             entries.append(b'{"resource":' + outcome(self._faults.outcome_entry, "incomplete") + mode + b"}")
-        links = [{"relation": "self", "url": f"{self._url}/{search.kind}"}]
+        links = [{"relation": "self", "url": f"{self._url}/{search.kind}?{urlencode(search.params)}"}]
         if is_empty or following < len(found) or self._faults.endless:
             empty = self._faults.empty_pages and not is_empty
             links.append({"relation": "next", "url": self._link(token, following, empty)})
@@ -218,9 +218,10 @@ class Answers:
 
     def _link(self, token: str, offset: int, is_empty: bool) -> str:
         kind = self._faults.next_link
-        asked = {"_getpages": token, "_getpagesoffset": str(0 if kind == "repeated" else offset)}
+        at = str(0 if kind == "repeated" else offset)
+        asked = {"_getpages": token, "_getpagesoffset": at}
         if self._faults.paging == "offset":
-            asked["_offset"] = str(offset)
+            asked = {"search": token, "_offset": at}
         if is_empty:
             asked["_empty"] = "1"
         query = urlencode(asked)

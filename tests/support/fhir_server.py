@@ -104,7 +104,7 @@ class FhirServer:
         self.url = f"{self.origin}/fhir"
         self.tokens = Tokens(self.origin)
         self.answers = Answers(self.store, self.faults, self.url)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
 
     def __enter__(self) -> FhirServer:
         self._thread.start()

@@ -1,0 +1,96 @@
+"""What was deleted at the source: no search tells (FHIR R4 http.html#delete). Either the history of a type does, or a
+list of all that exists is compared with what was pulled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from adapters.fhir.cursor import TypeState, instant
+from adapters.fhir.pages import Row
+from adapters.fhir.questions import Params, Server
+from service.ingest.source import Fatal, Listing, Skippable
+
+_LISTED_AT_ONCE = 500
+
+
+def way_of(server: Server, kind: str) -> str:
+    """How deletions of a type are learned: `history`, `listing` or `none`."""
+    asked = server.options.deletions
+    if asked != "auto":
+        return asked
+    has_history = "history-type" in server.offers(kind).interactions and (kind, "_history") not in server.refused
+    return "history" if has_history else "listing"
+
+
+def deleted_since(server: Server, kind: str, state: TypeState) -> tuple[list[Row], int] | None:
+    """The deletions since they were last asked for, and how many other versions the history told, which the search
+    gives; None where the server has no such history after all. Raises SourceError.
+
+    What was put again after its deletion is no deletion: of each resource only the newest version counts."""
+    since = (state.history_until or server.until) - server.config.overlap
+    asked: Params = [("_since", instant(since)), ("_count", str(server.options.page))]
+    newest: dict[str, tuple[datetime | None, Row | None]] = {}
+    number = 0
+    try:
+        for row in _rows(server, f"{kind}/_history", asked):
+            number += 1
+            key, told = row.record.key, row if _is_told(row) else None
+            if key not in newest or _is_later(row.updated_at, newest[key][0]):
+                newest[key] = (row.updated_at, told)
+    except (Skippable, Fatal) as error:
+        if isinstance(error, Fatal) and error.code != "refused":
+            raise
+        if server.options.deletions == "history":
+            raise Fatal(
+                "no-history", f"the server has no history of {kind}; set options.deletions to listing, or to none"
+            ) from None
+        server.refused.add((kind, "_history"))
+        return None
+    deleted = [row for _, row in newest.values() if row is not None]
+    state.history_until = max(server.until, since)
+    return deleted, number - len(deleted)
+
+
+def listing_of(server: Server, kind: str, state: TypeState) -> Listing | None:
+    """All that exists of a type, where it is time for that; None also where the list cannot be complete. Raises
+    SourceError."""
+    if state.listed_at is None:
+        state.listed_at = server.until  # all of it has just been pulled
+        return None
+    if server.until - state.listed_at < timedelta(hours=server.options.listing_hours):
+        return None
+    keys: set[str] = set()
+    total: list[int] = []
+    for row in _rows(server, kind, [("_elements", "id"), ("_count", str(_LISTED_AT_ONCE))], total):
+        if row.type == kind:
+            keys.add(row.record.key)
+            if row.record.problem:
+                return None  # one that cannot be named would look deleted
+    if total and len(keys) < max(total):
+        return None
+    state.listed_at = server.until
+    return Listing(kind, frozenset(keys))
+
+
+def _rows(server: Server, kind: str, asked: Params, total: list[int] | None = None) -> Iterator[Row]:
+    paging = server.client.paging()
+    url, page = server.search(kind, asked)
+    while True:
+        if total is not None and page.total is not None:
+            total.append(page.total)
+        yield from page.rows
+        if page.next is None:
+            return
+        url = paging.follow(page.next, server.address(url))
+        page = server.page(kind, url)[1]
+
+
+def _is_told(row: Row) -> bool:
+    """Whether only the history tells it: other versions, also those that cannot be read, a search gives."""
+    return row.record.is_deletion or (row.record.problem is not None and row.method == "DELETE")
+
+
+def _is_later(new: datetime | None, old: datetime | None) -> bool:
+    """A history begins with the newest version; a time later than that of the first one seen says otherwise."""
+    return new is not None and old is not None and new > old

@@ -1,0 +1,172 @@
+"""What reports refer to and no search gave: read by ids, several at once where the server can."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from adapters.fhir.cursor import State
+from adapters.fhir.pages import Row
+from adapters.fhir.questions import Server
+from service.ingest.fhir_r4.shapes import SHAPES
+from service.ingest.source import FHIR_JSON, Fatal, RawRecord, Skippable
+
+_AT_ONCE = 50  # ids of one question; with 64 characters each the URL stays under 4 KB
+_MOST_SINGLE = 200  # reads of one run: the rest waits for the next
+_MOST_MISSING = 1000
+_MOST_TRIES = 10
+_MOST_SEEN = 1_000_000
+_REFERENCE = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9._-]{1,120})(?:/_history/[A-Za-z0-9._-]+)?")
+_WHY = {
+    403: ("reference-forbidden", "the account of the source may not read what a report refers to"),
+    404: ("reference-missing", "a report refers to it, and the server does not know it; it is asked for again"),
+    410: ("reference-deleted", "a report refers to it, and the server has deleted it; it is asked for again"),
+}
+
+
+class _Pointing(Struct):
+    """The elements of what is read that refer to something; whatever else stands there is no business of this page."""
+
+    subject: Any = None
+    patient: Any = None
+    result: Any = None
+    specimen: Any = None
+    hasMember: Any = None  # noqa: N815 - FHIR's own spelling
+    device: Any = None
+    performer: Any = None
+    endpoint: Any = None
+
+
+_pointing = msgspec.json.Decoder(_Pointing).decode
+
+
+class FollowUp:
+    """The references of one run: what was given is not asked for, what is missing is tried again by later runs."""
+
+    def __init__(self, server: Server, state: State) -> None:
+        self._server = server
+        self._state = state
+        self._seen: set[int] = set()
+        self._single = _MOST_SINGLE
+
+    def note(self, rows: Iterable[Row]) -> None:
+        """These were given."""
+        for one in rows:
+            if one.record.problem is None:
+                self._seen.add(hash(one.record.key))
+                self._state.missing.pop(one.record.key, None)
+
+    def of(self, rows: Sequence[Row], after: datetime | None = None) -> Iterator[tuple[str, list[Row]]]:
+        """What these rows refer to and was not given in this run, by type. Rows that changed up to `after` were given
+        before, and looked at then. Raises SourceError."""
+        if not self._server.options.follow or len(self._seen) > _MOST_SEEN:
+            return
+        wanted: dict[str, list[str]] = {}
+        news = [one for one in rows if after is None or one.updated_at is None or one.updated_at > after]
+        for kind, name in self._references(news):
+            ref = f"{kind}/{name}"
+            if hash(ref) not in self._seen and ref not in self._state.missing:
+                self._seen.add(hash(ref))
+                wanted.setdefault(kind, []).append(name)
+        for kind, names in wanted.items():
+            yield from self._fetched(kind, names)
+
+    def again(self) -> Iterator[tuple[str, list[Row]]]:
+        """What earlier runs missed."""
+        wanted: dict[str, list[str]] = {}
+        for ref in self._state.missing:
+            kind, _, name = ref.partition("/")
+            wanted.setdefault(kind, []).append(name)
+        for kind, names in wanted.items():
+            yield from self._fetched(kind, names)
+
+    def _references(self, rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
+        base = self._server.client.base.url + "/"
+        for row in rows:
+            if row.record.is_deletion or row.record.problem:
+                continue
+            try:
+                pointing = _pointing(row.record.body)
+            except (msgspec.DecodeError, RecursionError):
+                continue  # its reader will say so
+            for value in msgspec.structs.astuple(pointing):
+                for text in _texts(value):
+                    match = _REFERENCE.fullmatch(text.removeprefix(base))
+                    if match and match[1] in SHAPES:
+                        yield match[1], match[2]
+
+    def _fetched(self, kind: str, names: list[str]) -> Iterator[tuple[str, list[Row]]]:
+        for n in range(0, len(names), _AT_ONCE):
+            some = names[n : n + _AT_ONCE]
+            found = self._together(kind, some)
+            got = {one.record.key for one in found}
+            found += self._one_by_one(f"{kind}/{name}" for name in some if f"{kind}/{name}" not in got)
+            self.note(found)
+            if found:
+                yield kind, found
+
+    def _together(self, kind: str, names: Sequence[str]) -> list[Row]:
+        """Those of one type that a search by `_id` gives, and nothing else it gives."""
+        server = self._server
+        if (kind, "_id") in server.refused or len(names) == 1:
+            return []
+        wanted = {f"{kind}/{name}" for name in names}
+        asked = [("_id", ",".join(names)), ("_count", str(len(names)))]
+        found: dict[str, Row] = {}
+        paging = server.client.paging()
+        try:
+            url, page = server.page(kind, kind, asked)
+            while True:
+                found |= {one.record.key: one for one in page.rows if one.record.key in wanted}
+                if page.next is None or len(found) == len(wanted):
+                    return list(found.values())
+                url = paging.follow(page.next, server.address(url))
+                page = server.page(kind, url)[1]
+        except Skippable:
+            server.refused.add((kind, "_id"))
+        except Fatal as error:
+            if error.code not in ("refused", "forbidden"):
+                raise
+            server.refused.add((kind, "_id"))
+        return list(found.values())
+
+    def _one_by_one(self, refs: Iterable[str]) -> list[Row]:
+        found = []
+        for ref in refs:
+            if self._single <= 0:
+                self._miss(ref)
+                continue
+            self._single -= 1
+            status, row = self._server.read(ref)
+            if status == 200:
+                found.append(row)
+            elif self._miss(ref):
+                record = RawRecord(ref, FHIR_JSON, row.record.body, problem=_WHY[status])
+                found.append(Row(record, row.type))
+        return found
+
+    def _miss(self, ref: str) -> bool:
+        """Remembers to ask again; whether it is missed for the first time."""
+        missing = self._state.missing
+        tries = missing.pop(ref, 0) + 1
+        if tries <= _MOST_TRIES and len(missing) < _MOST_MISSING:
+            missing[ref] = tries
+        return tries == 1
+
+
+def _texts(value: object) -> Iterator[str]:
+    """The reference texts in an element: a Reference, a list of them, or a backbone element with an actor."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+    elif isinstance(value, dict):
+        text = value.get("reference")
+        if isinstance(text, str):
+            yield text
+        elif isinstance(value.get("actor"), dict):
+            yield from _texts(value["actor"])

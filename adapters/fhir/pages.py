@@ -1,0 +1,274 @@
+"""From the bytes of a search's answer to its resources, each in the very bytes in which it came (FHIR R4 bundle)."""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
+
+import msgspec
+from msgspec import Raw, Struct
+
+from service.domain.times import parse_when
+from service.ingest.fhir_r4.bad_entries import blank_bad_entries
+from service.ingest.fhir_r4.shapes import SHAPES
+from service.ingest.source import FHIR_JSON, Fatal, RawRecord, Retriable
+from service.ingest.strict_json import BadJson, start_of_text
+
+_ID = re.compile(r"[^\s/#|?]{1,120}")
+_TAIL = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([^\s/#|?]{1,120})(?:/_history/[^/]+)?$")
+_TEMPORARY = {"transient", "lock-error", "no-store", "exception", "timeout", "incomplete", "throttled", "processing"}
+_NO_ACCESS = {"security", "login", "unknown", "expired", "forbidden", "suppressed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One resource of a page: its record, whether it is what was searched for (or came along with it), when it was
+    last updated as its server says, and, in a history, how it came to be (`POST`, `PUT`, `DELETE`)."""
+
+    record: RawRecord
+    type: str
+    is_match: bool = True
+    updated_at: datetime | None = None
+    method: str = ""
+
+
+@dataclass(slots=True)
+class Page:
+    """One page: its rows, what is not needed by reason, and its links. `next` None: it is the last."""
+
+    rows: list[Row] = field(default_factory=list)
+    ignored: dict[str, int] = field(default_factory=dict)
+    next: str | None = None
+    self: str = ""
+    total: int | None = None
+
+    def ignore(self, reason: str) -> None:
+        """Counts what is not needed."""
+        self.ignored[reason] = self.ignored.get(reason, 0) + 1
+
+
+class _Link(Struct):
+    relation: str | None = None
+    url: str | None = None
+
+
+class _Issue(Struct):
+    severity: str | None = None
+    code: str | None = None
+
+
+class _Bundle(Struct, rename={"resource_type": "resourceType"}):
+    resource_type: str | None = None
+    total: int | float | str | None = None
+    link: list[_Link] | None = None
+    entry: list[Raw] | None = None
+    issue: list[_Issue] | None = None
+
+
+class _Search(Struct):
+    mode: str | None = None
+
+
+class _Request(Struct):
+    method: str | None = None
+    url: str | None = None
+
+
+class _Response(Struct, rename={"last_modified": "lastModified"}):
+    last_modified: str | None = None
+
+
+class _Entry(Struct, rename={"full_url": "fullUrl"}):
+    full_url: str | None = None
+    resource: Raw = Raw(b"")
+    search: _Search | None = None
+    request: _Request | None = None
+    response: _Response | None = None
+
+
+class _Meta(Struct, rename={"last_updated": "lastUpdated"}):
+    last_updated: str | None = None
+
+
+class _Peek(Struct, rename={"resource_type": "resourceType"}):
+    resource_type: str | None = None
+    id: str | int | None = None
+    meta: _Meta | None = None
+    issue: list[_Issue] | None = None
+
+
+_bundle = msgspec.json.Decoder(_Bundle).decode
+_entry = msgspec.json.Decoder(_Entry).decode
+_peek = msgspec.json.Decoder(_Peek).decode
+
+
+def read_page(body: bytes, asked: str, zone: tzinfo) -> Page:
+    """Reads a searchset or history of the type `asked`; times without an offset are local to `zone`.
+
+    A bad entry is a row with its problem and costs no neighbour. Raises Retriable `unreadable-answer` and
+    `incomplete-answer`, Fatal `not-fhir`, `unauthorised`, `refused`, also for an OperationOutcome in a 200."""
+    bundle, broken = _read_bundle(body, asked)
+    if bundle.resource_type == "OperationOutcome":
+        raise error_of(bundle.issue or [], asked)
+    if bundle.resource_type != "Bundle":
+        raise Fatal("not-fhir", f"a search of {asked} was answered by something that is no Bundle")
+    page = Page(total=bundle.total if isinstance(bundle.total, int) else None)
+    for link in bundle.link or ():
+        if link.relation == "next" and link.url:
+            page.next = link.url
+        elif link.relation == "self":
+            page.self = link.url or ""
+    for n, raw in enumerate(bundle.entry or ()):
+        if n in broken:
+            page.rows.append(_unusable(*broken[n], asked))
+        else:
+            _read_entry(page, bytes(raw), asked, zone)
+    return page
+
+
+def read_resource(body: bytes, asked: str, zone: tzinfo) -> Row:
+    """The answer to a read of `asked` (`Type/id`) as a row; one with a problem where it is something else."""
+    kind = asked.partition("/")[0]
+    page = Page()
+    try:
+        start = start_of_text(body)
+        _read_entry(page, b'{"resource":%b}' % body[start:].strip(), kind, zone)
+    except BadJson as error:
+        return Row(RawRecord(asked, FHIR_JSON, body, problem=(error.code, error.reason)), kind)
+    (row,) = page.rows or [Row(RawRecord("", FHIR_JSON, body), "")]
+    if row.record.key == asked:
+        return row
+    problem = row.record.problem or ("other-record", "the server answered a read with another resource")
+    return Row(RawRecord(asked, FHIR_JSON, body, problem=problem), kind)
+
+
+def error_of(issues: list[_Issue], asked: str) -> Retriable | Fatal:
+    """What an OperationOutcome means. Its texts may quote a patient: only its codes are told (FHIR R4 issue-type)."""
+    codes = [one.code for one in issues if one.severity in ("error", "fatal") and one.code]
+    told = f"the server answered a search of {asked} with an OperationOutcome"
+    known = sorted(code for code in codes if re.fullmatch(r"[a-z-]{1,40}", code))
+    told += f" ({', '.join(known)})" if known else ""
+    if set(codes) & _NO_ACCESS:
+        return Fatal("unauthorised", f"{told}; check the credentials and rights of the source")
+    if codes and not set(codes) & _TEMPORARY:
+        return Fatal("refused", f"{told}; compare the question with its documentation")
+    return Retriable("incomplete-answer", told)
+
+
+def _read_bundle(body: bytes, asked: str) -> tuple[_Bundle, dict[int, tuple[bytes, BadJson]]]:
+    """The Bundle, and those of its entries that are no JSON, by number."""
+    try:
+        return _bundle(body[start_of_text(body) :]), {}
+    except (BadJson, msgspec.DecodeError, RecursionError):
+        if body.lstrip()[:1] == b"<":
+            raise Fatal(
+                "not-fhir", f"a search of {asked} was answered in XML or HTML; JSON is read: does address lead to a "
+                "FHIR server, and does it speak application/fhir+json?",
+            ) from None  # fmt: skip
+    rest, bad = blank_bad_entries(body)
+    try:
+        bundle = _bundle(rest[start_of_text(rest) :])
+    except (BadJson, msgspec.DecodeError, RecursionError):
+        raise Retriable(
+            "unreadable-answer", f"the answer to a search of {asked} is no JSON, or ends too early"
+        ) from None
+    pieces = _blanked(body, rest, len(bad))
+    return bundle, {n: (piece, error) for (n, error), piece in zip(bad, pieces, strict=True)}
+
+
+def _blanked(body: bytes, rest: bytes, number: int) -> Iterator[bytes]:
+    """The pieces of `body` that are `{}` and blanks in `rest`."""
+    position = 0
+    for _ in range(number):
+        start = position
+        same = lambda end: body[start:end] != rest[start:end]  # noqa: B023, E731 - used within this turn only
+        start = bisect.bisect_left(range(len(body) + 1), True, start + 1, key=same) - 2  # `{` is the same in both
+        end = start + 2
+        while rest[end : end + 1] == b" ":
+            end += 1
+        position = end
+        yield body[start:end].rstrip()
+
+
+def _read_entry(page: Page, raw: bytes, asked: str, zone: tzinfo) -> None:
+    try:
+        entry = _entry(raw)
+    except (msgspec.DecodeError, RecursionError):
+        problem = BadJson("wrong-type", "an entry of a Bundle is an object with a resource")
+        page.rows.append(_unusable(raw, problem, asked))
+        return
+    method = (entry.request.method or "") if entry.request else ""
+    if method == "DELETE":
+        _read_deletion(page, raw, entry, zone)
+        return
+    body = bytes(entry.resource)
+    if not body:
+        page.ignore("no-resource")
+        return
+    try:
+        peek = _peek(body)
+    except (msgspec.DecodeError, RecursionError):
+        page.rows.append(_unusable(body, BadJson("wrong-type", "resourceType, id or meta is no text"), asked, entry))
+        return
+    mode = entry.search.mode if entry.search else None
+    if mode == "outcome" or peek.resource_type == "OperationOutcome":
+        if any(one.severity in ("error", "fatal") for one in peek.issue or ()):
+            raise error_of(peek.issue or [], asked)
+        page.ignore("search-outcome")
+    elif peek.resource_type not in SHAPES:
+        page.ignore("type-not-used")
+    else:
+        page.rows.append(_row(body, peek, entry, mode, asked, zone, method))
+
+
+def _row(body: bytes, peek: _Peek, entry: _Entry, mode: str | None, asked: str, zone: tzinfo, method: str) -> Row:
+    kind = peek.resource_type or asked
+    name = str(peek.id) if peek.id is not None else _name_in(entry.full_url, kind)
+    if not _ID.fullmatch(name):
+        return _unusable(body, BadJson("bad-id", "a resource of a search has an id of 1 to 64 characters"), kind)
+    stamp = peek.meta.last_updated if peek.meta else None
+    if stamp is None and method and entry.response:
+        stamp = entry.response.last_modified
+    record = RawRecord(f"{kind}/{name}", FHIR_JSON, body)
+    return Row(record, kind, mode != "include" and kind == asked, read_stamp(stamp, zone), method)
+
+
+def _read_deletion(page: Page, raw: bytes, entry: _Entry, zone: tzinfo) -> None:
+    """A deletion in a history: the entry itself is what the source says of it (FHIR R4 http.html#history)."""
+    url = (entry.request.url if entry.request else None) or entry.full_url or ""
+    match = _TAIL.search(url)
+    if match is None:
+        problem = BadJson("delete-unclear", "DELETE names no single resource; expected request.url as Type/id")
+        page.rows.append(replace(_unusable(raw, problem, "Bundle"), method="DELETE"))
+    elif match[1] not in SHAPES:
+        page.ignore("type-not-used")
+    else:
+        stamp = entry.response.last_modified if entry.response else None
+        record = RawRecord(f"{match[1]}/{match[2]}", FHIR_JSON, raw, is_deletion=True)
+        page.rows.append(Row(record, match[1], True, read_stamp(stamp, zone), "DELETE"))
+
+
+def _unusable(body: bytes, error: BadJson, kind: str, entry: _Entry | None = None) -> Row:
+    """A row that is kept and rejected. Without an id it is known by its bytes."""
+    name = _name_in(entry.full_url, kind) if entry else ""
+    key = f"{kind}/{name}" if _ID.fullmatch(name) else f"{kind}/~{hashlib.sha256(body).hexdigest()[:32]}"
+    return Row(RawRecord(key, FHIR_JSON, body, problem=(error.code, error.reason)), kind)
+
+
+def _name_in(url: str | None, kind: str) -> str:
+    match = _TAIL.search(url or "")
+    return match[2] if match and match[1] == kind else ""
+
+
+def read_stamp(text: str | None, zone: tzinfo) -> datetime | None:
+    """When something was last updated; None where it is not said, or not to be read."""
+    if not text:
+        return None
+    try:
+        return parse_when(text, zone).start
+    except ValueError:
+        return None

@@ -1,0 +1,126 @@
+"""A FHIR R4 server as a source: searches by type, what they leave out, and deletions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from adapters.fhir.check import check
+from adapters.fhir.cursor import State, read_cursor
+from adapters.fhir.deletions import deleted_since, listing_of, way_of
+from adapters.fhir.followup import FollowUp
+from adapters.fhir.options import read_options
+from adapters.fhir.pages import Row
+from adapters.fhir.questions import ACCEPT, Server, open_server
+from adapters.fhir.sweep import Sweep
+from adapters.transport import GuardedClient
+from service.ingest.source import Cursor, Fatal, Pulled, Readiness, SourceConfig
+
+_MOST_AT_ONCE = 500
+
+
+def open_source(config: SourceConfig) -> FhirSource:
+    """A FHIR source; nothing is asked yet. Raises Fatal `bad-option`, `bad-address` where the settings are wrong."""
+    options = read_options(config)
+    return FhirSource(config, GuardedClient(config), options)
+
+
+class FhirSource:
+    """A FHIR R4 server (`service.ingest.source.Source`)."""
+
+    def __init__(self, config: SourceConfig, client: GuardedClient, options: Any) -> None:
+        self._config = config
+        self._client = client
+        self._options = options
+
+    def check(self) -> Readiness:
+        """What the server is and can, tried out; a sample of at most twenty records."""
+        return check(self._client, self._config, self._options)
+
+    def pull(self, cursor: Cursor | None) -> Iterator[Pulled]:
+        """All changes since the cursor, type by type; see the port."""
+        server = open_server(self._client, self._config, self._options)
+        if not any(server.is_swept(one) for one in server.types):
+            raise Fatal(
+                "nothing-offered", "the server offers no search of any type that is used; ask its vendor for the FHIR "
+                "base URL, or name the types in options.types",
+            )  # fmt: skip
+        yield from _Run(server, read_cursor(cursor)).batches()
+
+    def probe(self) -> None:
+        """Asks for the summary of what the server can; a server that knows no summary answers as well."""
+        self._client.get("metadata", params=[("_summary", "true")], headers=ACCEPT, expect={400, 406, 501})
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._client.close()
+
+
+class _Run:
+    """One run: batches with the cursor that may be stored with each."""
+
+    def __init__(self, server: Server, state: State) -> None:
+        self._server = server
+        self._state = state
+        self._stored = state.cursor()
+        self._follow = FollowUp(server, state)
+
+    def batches(self) -> Iterator[Pulled]:
+        for kind, rows in self._follow.again():
+            yield from self._given(kind, rows)
+        for kind in self._server.types:
+            if self._server.is_swept(kind):
+                yield from self._swept(kind)
+                yield from self._deleted(kind)
+        self._stored = self._state.cursor()
+        yield Pulled((), self._stored)
+
+    def _swept(self, kind: str) -> Iterator[Pulled]:
+        state = self._state.of(kind)
+        state.history_until = state.history_until or self._server.until  # what was deleted before was never pulled
+        for page in Sweep(self._server, kind, state).pages():
+            self._follow.note(page.rows)
+            by_type = _by_type(page.rows)
+            own = by_type.pop(kind, [])
+            for other, rows in itertools.chain(by_type.items(), self._follow.of(page.rows, state.began)):
+                yield from self._given(other, rows)
+            yield from self._given(kind, own, page.ignored, moves=True)
+
+    def _deleted(self, kind: str) -> Iterator[Pulled]:
+        state = self._state.of(kind)
+        if way_of(self._server, kind) == "history":
+            found = deleted_since(self._server, kind, state)
+            if found is not None:
+                rows, others = found
+                yield from self._given(kind, rows, {"version-in-history": others} if others else {}, moves=True)
+                return
+        if way_of(self._server, kind) == "listing":
+            listing = listing_of(self._server, kind, state)
+            self._stored = self._state.cursor()
+            if listing is not None:
+                yield Pulled((), self._stored, scope=kind, listing=listing)
+
+    def _given(
+        self, kind: str, rows: Sequence[Row], ignored: Mapping[str, int] | None = None, moves: bool = False
+    ) -> Iterator[Pulled]:
+        """Rows of one type as batches; only with the last of them the cursor moves, where `moves`."""
+        parts = [rows[n : n + _MOST_AT_ONCE] for n in range(0, len(rows), _MOST_AT_ONCE)] or [[]]
+        state = self._state.of(kind)
+        for n, part in enumerate(parts):
+            is_last = n + 1 == len(parts)
+            if is_last and moves:
+                self._stored = self._state.cursor()
+            if not (part or ignored or state.next):
+                return  # nothing to store that a later batch does not
+            yield Pulled(
+                tuple(one.record for one in part), self._stored, (ignored or {}) if is_last else {}, kind,
+                watermark=state.watermark, done=state.done, total=state.total,
+            )  # fmt: skip
+
+
+def _by_type(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.type, []).append(row)
+    return found
