@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,9 +27,12 @@ class Packed:
     problem: str | None = None
 
 
-def pack(records: Sequence[RawRecord], source: str) -> list[Packed]:
+def pack(records: Sequence[RawRecord], source: str, returned: Mapping[str, datetime] | None = None) -> list[Packed]:
     """The records as documents, in their order. FHIR resources stand in a collection Bundle with the bytes in which
-    they came (a resource alone would cost a row and a seal each); all else is a document of its own."""
+    they came (a resource alone would cost a row and a seal each); all else is a document of its own.
+
+    `returned` names those that were gone, with the time since when they count as there again: their own is older than
+    the deletion."""
     found: list[Packed] = []
     waiting: list[bytes] = []
     size = 0
@@ -42,7 +45,7 @@ def pack(records: Sequence[RawRecord], source: str) -> list[Packed]:
             size = 0
 
     for one in records:
-        entry = _entry(one) if one.problem is None and one.media == FHIR_JSON else None
+        entry = _entry(one, (returned or {}).get(one.key)) if one.problem is None and one.media == FHIR_JSON else None
         if entry is None:
             flush()
             found.append(_alone(one, source))
@@ -63,10 +66,10 @@ def too_large(record: RawRecord, most: int) -> RawRecord:
     return RawRecord(record.key, record.media, record.body[:_KEPT_OF_LARGE], False, problem)
 
 
-def tombstones(keys: Iterable[str], at: datetime) -> list[RawRecord]:
-    """What complete listings name no more, as the deletions they are: of FHIR resources as a history says it (FHIR R4
-    http.html#history), of DICOM series as ingest reads it (`service.ingest.dicom`)."""
-    return [_tombstone(key, at) for key in keys]
+def tombstones(keys: Mapping[str, datetime]) -> list[RawRecord]:
+    """What complete listings name no more, as the deletions they are, each as of its time: of FHIR resources as a
+    history says it (FHIR R4 http.html#history), of DICOM series as ingest reads it (`service.ingest.dicom`)."""
+    return [_tombstone(key, at) for key, at in keys.items()]
 
 
 def _tombstone(key: str, at: datetime) -> RawRecord:
@@ -78,10 +81,13 @@ def _tombstone(key: str, at: datetime) -> RawRecord:
 
 def _alone(one: RawRecord, source: str) -> Packed:
     problem = None if one.problem is None else "|".join(one.problem)
-    return Packed(one.media, f"{source}/{one.key}"[:500], one.body, 1, problem)
+    body = one.body
+    if problem and not body:  # else all of these would be one document
+        body = msgspec.json.encode({"key": one.key, "problem": problem})
+    return Packed(one.media, f"{source}/{one.key}"[:500], body, 1, problem)
 
 
-def _entry(one: RawRecord) -> bytes | None:
+def _entry(one: RawRecord, at: datetime | None) -> bytes | None:
     """The record as an entry of a Bundle; None where it is no JSON object: it would spoil its neighbours."""
     try:
         told = msgspec.json.decode(one.body, type=_Told)
@@ -89,7 +95,9 @@ def _entry(one: RawRecord) -> bytes | None:
         return _deletion(one.key) if one.is_deletion else None
     if one.is_deletion:
         return one.body if told.request and told.request.method == "DELETE" else _deletion(one.key)
-    return b'{"resource":%b}' % one.body
+    if at is None:
+        return b'{"resource":%b}' % one.body
+    return b'{"resource":%b,"response":{"lastModified":"%b"}}' % (one.body, _instant(at).encode())
 
 
 class _Request(msgspec.Struct):
@@ -103,5 +111,9 @@ class _Told(msgspec.Struct):
 def _deletion(key: str, at: datetime | None = None) -> bytes:
     told: dict[str, object] = {"request": {"method": "DELETE", "url": key}}
     if at is not None:
-        told["response"] = {"status": "204", "lastModified": at.isoformat(timespec="milliseconds")}
+        told["response"] = {"status": "204", "lastModified": _instant(at)}
     return msgspec.json.encode(told)
+
+
+def _instant(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -15,6 +15,7 @@ from service.ingest.port import Batch, Rejection
 from service.ingest.source import Listing, Pulled, RawRecord
 from service.pulling.leases import is_dead
 from service.pulling.packing import pack, tombstones, too_large
+from service.pulling.promises import check_batch, with_storable_key
 from service.registry import documents as document_rows
 from service.registry import pulling as rows
 from service.registry import source_states
@@ -89,14 +90,18 @@ class PullStore:
             return rows.read_cursor(conn, self.keys, self.source)
 
     def keep(self, pulled: Pulled, run_started: int) -> Kept:
-        """Stores what is new of a batch and moves the cursor: both, or, when this raises, neither. Raises LeaseLost."""
+        """Stores what is new of a batch and moves the cursor: both, or, when this raises, neither. Raises LeaseLost,
+        and Fatal where it is no batch."""
+        check_batch(pulled)
+        records = [with_storable_key(one) for one in pulled.records]
         kept = Kept(ignored=dict(pulled.ignored))
         with self.store.batch(self.institution) as batch:
             session = _session(batch)
-            new = self._new(session, pulled.records, pulled.scope, kept)
+            new, returned = self._new(session, records, pulled.scope, kept)
+            packed = pack(new, self.source, _just_after(batch, returned))
             if pulled.listing is not None:
-                new += self._vanished(session, pulled.listing, run_started, kept)
-            packed = pack(new, self.source)
+                gone = self._vanished(session, pulled.listing, run_started, kept)
+                packed += pack(tombstones(_just_after(batch, gone)), self.source)
             added = [(batch.add_document(one.media, one.name, one.body), one.records, one.problem) for one in packed]
             rows.add_documents(session, self.source, added)
             watermark = None if pulled.watermark is None else to_us(pulled.watermark)
@@ -106,27 +111,28 @@ class PullStore:
             rows.count_day(session, self.source, self.day_of(from_us(session.now)), counts | _ignored(pulled))
         return kept
 
-    def _new(self, session: Session, records: Sequence[RawRecord], scope: str, kept: Kept) -> list[RawRecord]:
+    def _new(
+        self, session: Session, records: Sequence[RawRecord], scope: str, kept: Kept
+    ) -> tuple[list[RawRecord], list[str]]:
+        """The records that are not known as they are, and the keys of those among them that were gone before."""
         known = rows.find_records(session, self.source, {one.key for one in records})
-        newest: dict[str, tuple[bytes, bool]] = {}
+        newest = {key: (one.digest, one.is_gone) for key, one in known.items()}
         found = []
         for one in records:
-            digest = rows.digest_of(session, one.body, one.is_deletion)
-            before = newest.get(one.key) or (
-                (known[one.key].digest, known[one.key].is_gone) if one.key in known else None
-            )
-            newest[one.key] = (digest, one.is_deletion)
-            if before == newest[one.key]:
+            record = too_large(one, self.record_bytes)
+            state = (rows.digest_of(session, one.body, one.is_deletion, record.problem), one.is_deletion)
+            if newest.get(one.key) == state:
                 kept.known += 1
             else:
-                found.append(too_large(one, self.record_bytes))
-        rows.put_records(session, self.source, scope, newest)
+                found.append(record)
+            newest[one.key] = state
+        rows.put_records(session, self.source, scope, {one.key: newest[one.key] for one in records})
         kept.stored += len(found)
-        return found
+        return found, [one.key for one in found if one.key in known and known[one.key].is_gone and not one.is_deletion]
 
-    def _vanished(self, session: Session, listing: Listing, run_started: int, kept: Kept) -> list[RawRecord]:
-        """What this complete listing and the one before it do not name: deleted at the source. Where very much is
-        missing nothing is believed, and nothing counts as missed."""
+    def _vanished(self, session: Session, listing: Listing, run_started: int, kept: Kept) -> list[str]:
+        """The keys that this complete listing and the one before it do not name: deleted at the source. Where very much
+        is missing nothing is believed, and nothing counts as missed."""
         missing, total = rows.find_missing(session, self.source, listing.scope, listing.keys, run_started)
         if len(missing) > _FEW and len(missing) > total * _MOST_VANISHED:
             kept.warning = (
@@ -136,11 +142,10 @@ class PullStore:
             return []
         gone = [key for key, misses in missing.items() if misses + 1 >= _LISTINGS_TO_BELIEVE]
         rows.note_misses(session, self.source, {key: n + 1 for key, n in missing.items() if key not in set(gone)})
-        told = tombstones(gone, from_us(session.now))
-        digests = {one.key: (rows.digest_of(session, one.body, True), True) for one in told}
-        rows.put_records(session, self.source, listing.scope, digests)
-        kept.deleted += len(told)
-        return told
+        state = (rows.digest_of(session, b"", True), True)
+        rows.put_records(session, self.source, listing.scope, dict.fromkeys(gone, state))
+        kept.deleted += len(gone)
+        return gone
 
     def waiting(self, after: int, most_bytes: int, most: int) -> list[tuple[rows.PulledDocument, Document]]:
         """The next documents that wait to be read, with their bytes, in the order in which they came; as many as fit
@@ -195,6 +200,16 @@ class PullStore:
 def calendar_day(zone: Any) -> DayOf:
     """Days as the network counts them."""
     return lambda at: at.astimezone(zone or UTC).date().isoformat()
+
+
+def _just_after(batch: Batch, keys: Sequence[str]) -> dict[str, datetime]:
+    """For each key the moment after its newest version that is known: what is concluded of it by not being listed, or
+    by being listed again, is later than that version, and earlier than whatever the source says next by its own clock.
+    """
+    known = batch.find_resources(keys) if keys else {}
+    times = {key: known[key].version_at for key in keys if key in known}
+    now = from_us(_session(batch).now)
+    return {key: (times.get(key) or now) + timedelta(milliseconds=1) for key in keys}
 
 
 def _ignored(pulled: Pulled) -> dict[str, int]:

@@ -129,9 +129,10 @@ def find_records(session: Session, source: str, keys: Collection[str]) -> dict[s
     }
 
 
-def digest_of(session: Session, body: bytes, is_deletion: bool) -> bytes:
-    """What tells two bodies of one record apart."""
-    return session.digest("pulled", b"deleted" if is_deletion else body)
+def digest_of(session: Session, body: bytes, is_deletion: bool, problem: tuple[str, str] | None = None) -> bytes:
+    """What tells two bodies of one record apart. With another problem, or none, the same bytes are another."""
+    told = (one.encode("utf-8", "replace") for one in problem or ())
+    return session.digest("pulled", b"deleted" if is_deletion else body, *told)
 
 
 def put_records(session: Session, source: str, scope: str, records: Mapping[str, tuple[bytes, bool]]) -> None:

@@ -75,7 +75,9 @@ class Intake:
             refuse(error)
         check_required(resource, located)
         version = version_of(resource, getattr(resource, "issued", None), self.context)
-        version = version or self.context.when(located.modified_at)
+        told = self.context.when(located.modified_at)
+        if version is None or (told is not None and told.start > version.start):
+            version = told
         stored = StoredResource(
             located.ref,
             hashlib.sha256(raw).digest(),

@@ -81,7 +81,7 @@ def test_a_record_that_is_too_large_keeps_its_beginning_and_the_limit_that_refus
 
 def test_what_listings_miss_is_deleted_in_the_words_of_its_standard() -> None:
     at = datetime(2026, 11, 22, 8, tzinfo=UTC)
-    resource, series = tombstones(["Patient/p1", "series/1.2/3.4"], at)
+    resource, series = tombstones({"Patient/p1": at, "series/1.2/3.4": at})
     assert (resource.media, resource.is_deletion, series.media, series.is_deletion) == (
         FHIR_JSON,
         True,
