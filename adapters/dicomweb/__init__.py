@@ -1,0 +1,7 @@
+"""Image archives that speak DICOMweb (PS3.18), pulled from and asked for images (kind "dicomweb"); see README.md."""
+
+from __future__ import annotations
+
+from adapters.dicomweb.archive import DicomWebArchive, open_archive
+
+__all__ = ["DicomWebArchive", "open_archive"]

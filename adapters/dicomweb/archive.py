@@ -1,0 +1,265 @@
+"""The image port (`service.ingest.archive`) over DICOMweb: QIDO-RS to find, WADO-RS to fetch (PS3.18 10.4, 10.6).
+
+Addresses are built from the configuration and checked UIDs; what a peer says of addresses (RetrieveURL, BulkDataURI,
+Content-Location) is never followed. Pixels are asked for uncompressed: gzip of them costs ten times the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from adapters.dicomweb.opening import body_parts, instance_part, size_of
+from adapters.dicomweb.options import read_options
+from adapters.dicomweb.questions import CANNOT, INSTANCE, PATIENT_ID, SERIES, STUDY, Questions, Row, read_rows
+from adapters.transport import GuardedClient, Streamed
+from service.ingest.archive import (
+    EXPLICIT_LITTLE,
+    ORIGINAL,
+    CannotRender,
+    HeldInstance,
+    HeldSeries,
+    HeldStudy,
+    NotHeld,
+    Part,
+    Place,
+    View,
+    is_uid,
+)
+from service.ingest.dicom.rejections import KEY_OBJECTS, read_rejections
+from service.ingest.source import DICOM_JSON, Fatal, Retriable, SourceConfig
+
+_GONE = frozenset({404, 410})
+_NOT_IMAGES = frozenset({"SR", "PR", "KO", "DOC", "RTSTRUCT", "RTPLAN", "RTRECORD", "REG", "AU"})
+_AWAY = frozenset({"OFFLINE", "UNAVAILABLE"})  # PS3.3 C.4.23.1.1, Instance Availability
+_RENDERED_BYTES = 64 * 1024 * 1024
+_THUMBNAIL = (200, 200)
+_BULK = "application/octet-stream"
+_POSITION = "00200032"
+_DROPPED = frozenset({"00081190", "BulkDataURI"})  # Retrieve URL and bulk data: addresses of the archive's own
+
+
+class DicomWebArchive:
+    """An archive that gives out images by DICOMweb. Safe to use from several threads at once."""
+
+    def __init__(self, http: GuardedClient, page: int) -> None:
+        self._http = http
+        self._questions = Questions(http, page)
+
+    def find_study(self, study_uid: str, patient_ids: frozenset[str]) -> HeldStudy:
+        """See `ImageArchive`. A study under two patients is `ambiguous`: whose images they are nobody can say."""
+        path = _path(Place(study_uid))
+        found = self._questions.ask("studies", [("StudyInstanceUID", study_uid)])
+        rows = [one for one in found if one.text(STUDY) == study_uid]
+        if not rows:
+            raise NotHeld("not-held", "the archive does not list the study")
+        owners = {one.text(PATIENT_ID) for one in rows}
+        if len(owners) > 1:
+            raise NotHeld(
+                "ambiguous", "the archive has the study under several patients; they must be told apart there"
+            )
+        (owner,) = owners
+        if patient_ids and owner not in patient_ids:
+            raise NotHeld("other-patient", "the archive has the study under another patient")
+        availability = rows[0].text(0x00080056).upper()
+        if availability in _AWAY:
+            raise NotHeld("offline", "the archive says that the images are not online")
+        series = self._series(path, study_uid, owner)
+        rejected = self._rejections(path, series)
+        images = sum(one.instances or 0 for one in series if one.modality not in _NOT_IMAGES)
+        if rejected and len(rejected) >= images:
+            raise NotHeld("rejected", "all images of the study were rejected by a note of the archive (IHE IOCM)")
+        codes = tuple(sorted(set(rejected.values())))
+        return HeldStudy(study_uid, owner, series, _number(rows[0], 0x00201208), availability, codes)
+
+    def _series(self, path: str, study_uid: str, owner: str) -> tuple[HeldSeries, ...]:
+        """The series; a row that names another study or patient is none of it (a filter that lets all through)."""
+        rows = self._questions.all_or_refuse(f"{path}/series")
+        mine = [one for one in rows if one.text(STUDY) in ("", study_uid) and is_uid(one.text(SERIES))]
+        if any(one.text(PATIENT_ID) not in ("", owner) for one in mine):
+            raise NotHeld("ambiguous", "the archive has series of the study under another patient")
+        return tuple(
+            HeldSeries(
+                one.text(SERIES), one.text(0x00080060), _number(one, 0x00200011), one.text(0x0008103E),
+                _number(one, 0x00201209),
+            )
+            for one in mine
+        )  # fmt: skip
+
+    def _rejections(self, path: str, series: Iterable[HeldSeries]) -> dict[str, str]:
+        notes: list[Row] = []
+        for one in series:
+            if one.modality == KEY_OBJECTS:
+                notes += read_rows(self._questions.metadata(f"{path}/series/{one.series_uid}") or b"")
+        return read_rejections(notes)
+
+    def find_instances(self, place: Place) -> tuple[HeldInstance, ...]:
+        """See `ImageArchive`."""
+        rows = self._questions.all_or_refuse(f"{_path(replace(place, sop_uid=None))}/instances", [_POSITION])
+        found = [one for one in rows if _is_of(one, place) and is_uid(one.text(INSTANCE))]
+        if not found:
+            raise NotHeld("not-held", "the archive lists no instance of the series")
+        return tuple(_held(one) for one in found)
+
+    @contextmanager
+    def instances(self, place: Place, transfer_syntax: str = ORIGINAL) -> Iterator[Iterator[Part]]:
+        """See `ImageArchive`. An archive that cannot give the transfer syntax gives the one in which it holds them."""
+        wanted = [transfer_syntax, ORIGINAL] if transfer_syntax != ORIGINAL else [ORIGINAL]
+        accepts = [*(_accept("application/dicom", one) for one in wanted), _accept("application/dicom", "")]
+        with self._first_that_works(_path(place), accepts) as streamed:
+            yield _unrepeated(instance_part(one, place) for one in body_parts(streamed))
+
+    @contextmanager
+    def frames(
+        self, place: Place, numbers: tuple[int, ...], transfer_syntax: str = ORIGINAL
+    ) -> Iterator[Iterator[Part]]:
+        """See `ImageArchive`. The media types of pictures are never asked for: `image/jls` ends Orthanc with GDCM."""
+        if place.sop_uid is None or not numbers or min(numbers) < 1:
+            raise ValueError("frames are asked for of one instance, numbered from 1")
+        path = f"{_path(place)}/frames/{','.join(map(str, numbers))}"
+        accepts = [_accept(_BULK, one) for one in dict.fromkeys((transfer_syntax, EXPLICIT_LITTLE))]
+        with self._first_that_works(path, accepts) as streamed:
+            yield self._frames(streamed, place, len(numbers))
+
+    def _frames(self, streamed: Streamed, place: Place, count: int) -> Iterator[Part]:
+        given = 0
+        for one in body_parts(streamed):
+            given += 1
+            syntax = one.parameter("transfer-syntax")
+            yield Part(one.media or _BULK, one.chunks, syntax, place.sop_uid or "", size_of(one))
+        if given != count:
+            raise Retriable("cut-off", f"{count} frames were asked for and {given} came")
+
+    @contextmanager
+    def rendered(self, place: Place, frame: int | None, view: View) -> Iterator[Iterator[Part]]:
+        """See `ImageArchive`. A thumbnail is a small rendered picture: `/thumbnail` is missing in older archives."""
+        path = _path(place) + (f"/frames/{frame}" if frame is not None else "") + "/rendered"
+        stream = self._http.stream(
+            path, raw_query=_view_query(view) or None, headers={"Accept": view.media}, expect=CANNOT,
+            max_bytes=_RENDERED_BYTES,
+        )  # fmt: skip
+        with stream as streamed:
+            if streamed.status != 200:
+                raise CannotRender(f"the archive answered {streamed.status} where a picture was asked for")
+            picture = next(iter(body_parts(streamed)), None)
+            if picture is None or picture.media != view.media:
+                raise CannotRender("the archive answered something else than the picture that was asked for")
+            yield iter([Part(view.media, picture.chunks, "", place.sop_uid or "", size_of(picture))])
+
+    @contextmanager
+    def metadata(self, place: Place) -> Iterator[Iterator[Part]]:
+        """See `ImageArchive`."""
+        body = self._questions.metadata(_path(place))
+        if body is None:
+            raise NotHeld("not-held", "the archive gives no metadata of it")
+        cleaned = _without_addresses(body, place)
+        yield iter([Part(DICOM_JSON, iter([cleaned]), size=len(cleaned))])
+
+    def probe(self) -> None:
+        """See `ImageArchive`."""
+        self._questions.ask("studies", [("StudyInstanceUID", "2.25.0")])
+
+    def close(self) -> None:
+        """Lets go of connections."""
+        self._http.close()
+
+    @contextmanager
+    def _first_that_works(self, path: str, accepts: list[str]) -> Iterator[Streamed]:
+        """The answer in the first form that the archive can give."""
+        for accept in dict.fromkeys(accepts):
+            with self._http.stream(path, headers={"Accept": accept}, expect=CANNOT) as streamed:
+                if streamed.status == 200:
+                    yield streamed
+                    return
+                if streamed.status == 206:  # PS3.18 8.5.2: some of it
+                    raise NotHeld("incomplete", "the archive can give a part of it only")
+                if streamed.status in _GONE:
+                    break
+        raise NotHeld("not-held", "the archive does not have it, or gives it in no form that is asked for")
+
+
+def open_archive(config: SourceConfig) -> DicomWebArchive:
+    """The archive of a source. Raises Fatal for options or an address that cannot be used."""
+    options = read_options(config)
+    limits = replace(
+        config.limits,
+        requests_per_second=max(config.limits.requests_per_second, options.images_per_second),
+        connections=max(config.limits.connections, options.image_connections),
+    )
+    return DicomWebArchive(GuardedClient(replace(config, limits=limits)), options.page)
+
+
+def _path(place: Place) -> str:
+    """The path of what is asked for; the UIDs were checked when the place was made."""
+    levels = (("studies", place.study_uid), ("series", place.series_uid), ("instances", place.sop_uid))
+    return "/".join(f"{level}/{uid}" for level, uid in levels if uid is not None)
+
+
+def _accept(media: str, transfer_syntax: str) -> str:
+    wanted = f"; transfer-syntax={transfer_syntax}" if transfer_syntax else ""
+    return f'multipart/related; type="{media}"{wanted}'
+
+
+def _view_query(view: View) -> str:
+    """The query of a view (PS3.18 8.3.5); its commas stay as they are, for archives that decode nothing."""
+    viewport = view.viewport or (_THUMBNAIL if view.thumbnail else None)
+    parts = []
+    if viewport:
+        parts.append(f"viewport={viewport[0]},{viewport[1]}")
+    if view.window:
+        center, width, function = view.window
+        parts.append(f"window={center:g},{width:g},{function.lower()}")
+    if view.quality is not None:
+        parts.append(f"quality={view.quality}")
+    return "&".join(parts)
+
+
+def _unrepeated(parts: Iterable[Part]) -> Iterator[Part]:
+    seen: set[str] = set()
+    for one in parts:
+        if one.sop_uid in seen:
+            raise Fatal("wrong-part", "the archive gave one instance twice in one answer; nothing more is shown")
+        seen.add(one.sop_uid)
+        yield one
+
+
+def _is_of(row: Row, place: Place) -> bool:
+    return row.text(STUDY) in ("", place.study_uid) and row.text(SERIES) in ("", place.series_uid)
+
+
+def _held(row: Row) -> HeldInstance:
+    position = row.texts(0x00200032)
+    try:
+        third = float(position[2]) if len(position) == 3 else None
+    except ValueError:
+        third = None
+    return HeldInstance(
+        row.text(INSTANCE), row.text(0x00080016), _number(row, 0x00200013), _number(row, 0x00280008) or 1,
+        _number(row, 0x00280010), _number(row, 0x00280011), third,
+    )  # fmt: skip
+
+
+def _number(row: Row, tag: int) -> int | None:
+    text = row.text(tag)
+    return int(text) if text.isascii() and text.lstrip("-").isdigit() else None
+
+
+def _without_addresses(body: bytes, place: Place) -> bytes:
+    """The metadata without the archive's own addresses. Raises Fatal `wrong-part` for another's instances."""
+    read_rows(body)  # raises where it is no DICOM JSON
+    items = msgspec.json.decode(body)
+    wanted = ((STUDY, place.study_uid), (SERIES, place.series_uid), (INSTANCE, place.sop_uid))
+    for row in map(Row, items):
+        if any(uid is not None and row.text(tag) != uid for tag, uid in wanted):
+            raise Fatal("wrong-part", "the archive gave metadata of another study or series than asked")
+    return msgspec.json.encode(_cleaned(items))
+
+
+def _cleaned(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _cleaned(value) for key, value in node.items() if key not in _DROPPED}
+    return [_cleaned(one) for one in node] if isinstance(node, list) else node

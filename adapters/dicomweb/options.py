@@ -1,0 +1,42 @@
+"""The adapter's own keys in `[[source]]`, checked when the source is opened."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+
+from service.ingest.source import Fatal, SourceConfig
+
+_OF_TRANSPORT = {"also_known_as", "file_hosts", "token_hosts", "token_url", "scope", "token_auth"}
+_RANGES = {
+    "days_back": (1, 60), "page": (1, 10_000), "settle_seconds": (0, 600), "days_ahead": (0, 2),
+    "images_per_second": (1, 100_000), "image_connections": (1, 64),
+}  # fmt: skip
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How an archive is to be asked; README.md says when to change what."""
+
+    since: date | None = None  # the first run begins with this StudyDate; None: with `days_back`
+    days_back: int = 3  # days that every run reads again: studies grow, change and vanish
+    days_ahead: int = 1  # modalities whose clock is ahead date their studies tomorrow
+    page: int = 200  # rows asked for at once
+    settle_seconds: float = 10.0  # a study is complete when its count is the same after so long
+    images_per_second: float = 500.0  # requests for people who wait are not paced like a pull
+    image_connections: int = 6
+
+
+def read_options(config: SourceConfig) -> Options:
+    """The options of a source. Raises Fatal `bad-option` naming the key."""
+    own = {key: value for key, value in config.options.items() if key not in _OF_TRANSPORT}
+    try:
+        options = msgspec.convert(own, Options)
+    except msgspec.ValidationError as error:
+        raise Fatal("bad-option", f"options of a DICOMweb source: {error}") from None
+    for name, (low, high) in _RANGES.items():
+        value = getattr(options, name)
+        if not low <= value <= high:
+            text = f"options of a DICOMweb source: {name} is {value}; {low} to {high} is expected"
+            raise Fatal("bad-option", text)
+    return options

@@ -1,0 +1,124 @@
+"""QIDO-RS (PS3.18 10.6) and metadata (10.4.1.1.2) of one archive: the rows that answer a question, all and only those.
+
+Only UIDs, dates and times leave as keys, in plain ASCII: some archives decode nothing in a query (Orthanc 1.10.1), and
+others turn a name in the wrong character set into a filter that lets everything through.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from adapters.transport import Answer, GuardedClient
+from service.ingest.dicom.json_model import JsonValues
+from service.ingest.source import DICOM_JSON, Fatal, Retriable, Skippable
+
+Row = JsonValues
+Keys = Sequence[tuple[str, str]]
+
+STUDY, SERIES, INSTANCE, PATIENT_ID = 0x0020000D, 0x0020000E, 0x00080018, 0x00100020
+CANNOT = frozenset({400, 404, 406, 410, 415, 500, 501})
+"""How archives say that they do not have a thing, or not in that form; 500 is what Orthanc says of what it cannot."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9.-]{1,80}")  # nothing that a wildcard, a list or an escape can be made of
+_decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
+
+
+class Truncated(Exception):
+    """The archive gives the beginning of an answer and nothing leads to its rest."""
+
+
+class Questions:
+    """The questions that are asked of one archive."""
+
+    def __init__(self, http: GuardedClient, page: int) -> None:
+        self._http = http
+        self._page = page
+        self.server_time: datetime | None = None  # of the last answer that told one
+
+    def search(self, path: str, keys: Keys = (), fields: Sequence[str] = ()) -> list[Row]:
+        """All rows, page by page, none twice.
+
+        A page may be shorter than asked for: archives cut at a limit of their own, mostly without a word; so a page
+        is the last one when it is empty, or short and not of a round length. Raises Truncated where `offset` is
+        ignored and the first page looks cut."""
+        found: dict[tuple[str, ...], Row] = {}
+        offset = 0
+        while True:
+            rows = self._rows(path, keys, fields, offset)
+            new = {_identity(one): one for one in rows} | found
+            if len(new) == len(found):
+                if rows and _looks_cut(len(found), self._page):
+                    raise Truncated
+                return list(found.values())
+            found = {**found, **{key: one for key, one in new.items() if key not in found}}
+            if not _looks_cut(len(rows), self._page):
+                return list(found.values())
+            offset += len(rows)
+
+    def ask(self, path: str, keys: Keys = ()) -> list[Row]:
+        """The first rows that answer; a question that has one answer, or a few."""
+        return self._rows(path, keys, (), 0)
+
+    def all_or_refuse(self, path: str, fields: Sequence[str] = ()) -> list[Row]:
+        """As `search`, for lists that cannot be cut smaller."""
+        try:
+            return self.search(path, fields=fields)
+        except Truncated:
+            raise Fatal(
+                "truncated", "the archive cuts its lists and ignores offset; raise its limit of rows, or set page to it"
+            ) from None
+
+    def metadata(self, path: str) -> bytes | None:
+        """The metadata of a study, series or instance as it comes; None where the archive cannot give it. Raises
+        SourceError."""
+        answer = self._get(f"{path}/metadata")
+        return answer.body if answer.status == 200 and answer.body.strip() else None
+
+    def _rows(self, path: str, keys: Keys, fields: Sequence[str], offset: int) -> list[Row]:
+        asked = [*keys, ("limit", str(self._page)), *([("offset", str(offset))] if offset else [])]
+        if not all(_PLAIN.fullmatch(value) for _, value in asked):
+            raise Skippable("unsafe-key", "a key holds characters that archives read as a wildcard or an escape")
+        query = "&".join(f"{key}={value}" for key, value in [*asked, *(("includefield", one) for one in fields)])
+        answer = self._get(path, query)
+        if answer.status in (404, 410) or (answer.status != 200 and answer.status < 300):
+            return []  # 204: nothing matches (PS3.18 10.6.3.1); some say 404
+        if answer.status != 200:
+            raise _refused(answer.status)
+        return read_rows(answer.body)
+
+    def _get(self, path: str, query: str | None = None) -> Answer:
+        answer = self._http.get(path, raw_query=query, headers={"Accept": DICOM_JSON}, expect=CANNOT)
+        self.server_time = answer.server_time or self.server_time
+        return answer
+
+
+def _refused(status: int) -> Retriable | Fatal:
+    if status >= 500:
+        return Retriable("server-error", f"a QIDO-RS question was answered {status}; the archive's own log says why")
+    return Fatal("refused", f"a QIDO-RS question was answered {status}; is the address its DICOMweb root?")
+
+
+def read_rows(body: bytes) -> list[Row]:
+    """The rows of an answer. Raises Fatal `not-dicomweb`."""
+    if not body.strip():
+        return []
+    try:
+        return [JsonValues(one) for one in _decode(body.decode("utf-8", "replace"))]
+    except (msgspec.DecodeError, RecursionError):
+        raise Fatal(
+            "not-dicomweb", "the answer is no DICOM JSON (PS3.18 F.2): set the address to the archive's DICOMweb root"
+        ) from None
+
+
+def _identity(row: Row) -> tuple[str, ...]:
+    """What tells rows apart: one study under two patients has two rows."""
+    return tuple(row.text(tag) for tag in (STUDY, SERIES, INSTANCE, PATIENT_ID))
+
+
+def _looks_cut(rows: int, page: int) -> bool:
+    return rows > 0 and (rows == page or rows % 10 == 0)
