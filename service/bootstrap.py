@@ -26,6 +26,7 @@ from service.identity.store.inquiries import Inquiries
 from service.identity.store.linker import Linker
 from service.identity.store.rulings import Rulings
 from service.pulling.configured import Adapter
+from service.pulling.probes import Probes
 from service.pulling.pull import Puller
 from service.recognition.events import OrderEvents
 from service.recognition.records import Recognitions
@@ -99,6 +100,7 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = lambda: datet
         linker=linker,
         rulings=Rulings(database, keys, linker, audit),
         inquiries=Inquiries(database, keys, audit),
+        probes=Probes(_puller(database, keys, linker, reference), settings.source),
         pool=ThreadPoolExecutor(settings.threads, thread_name_prefix="work"),
         pace=Pace(settings.rate_limit) if settings.rate_limit else None,
     )
@@ -124,13 +126,16 @@ def find_adapter(kind: str) -> Adapter:
 
 def open_puller(parts: Parts) -> Puller:
     """What pulls the configured sources into the registry."""
+    return _puller(parts.database, parts.keys, parts.linker, parts.reference)
 
+
+def _puller(database: Database, keys: KeyRing, linker: Linker, reference: ReferenceReader) -> Puller:
     def policy() -> tuple[Catalogue, Network]:
-        current = parts.reference.current_policy()
+        current = reference.current_policy()
         return current.catalogue, current.network
 
-    store = SqlIngestStore(parts.database, parts.keys, persons=parts.linker)
-    return Puller(parts.database, parts.keys, store, find_adapter, policy)
+    store = SqlIngestStore(database, keys, persons=linker)
+    return Puller(database, keys, store, lambda kind: find_adapter(kind), policy)
 
 
 def create_app_from_environment() -> object:

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from service.api import calls, checkpoints, health, identity, match, notices, reference, reports
+from service.api import calls, checkpoints, health, identity, match, notices, reference, reports, sources
 from service.api import documentation as docs
 from service.api.gate import Gate
 from service.domain.errors import TestOnceError
@@ -30,6 +30,7 @@ def create_app(parts: Parts, routers: Iterable[APIRouter] = ()) -> Gate:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         witness = asyncio.create_task(checkpoints.keep(parts))
         parts.reach.start()
+        parts.probes.start()
         yield
         witness.cancel()
         parts.close()
@@ -106,9 +107,18 @@ def _router(parts: Parts) -> APIRouter:
     call("GET", "/api/v1/catalogue", reference.read_catalogue, "The items that can be recognised")
     call("GET", "/api/v1/catalogue/{item_id}", reference.read_item, "One item or panel", responses=found)
     call("GET", "/api/v1/institutions", reference.read_institutions, "Who takes part, and what certifies them")
+    call(
+        "GET", "/api/v1/sources", sources.read_sources, "How each hospital system that is pulled from is",
+        responses=docs.answers(401, 503, schema=docs.SOURCES_ANSWER),
+    )  # fmt: skip
     call("GET", "/healthz", health.healthz, "Is the process alive", responses=docs.answers())
     call("GET", "/readyz", health.readyz, "Can questions be answered", responses=docs.answers(503))
-    call("GET", "/metrics", health.exposition, "Prometheus", include_in_schema=False)
+    found_of_sources = sources.SourceMetrics(parts)
+
+    async def exposition(parts: Parts, _request: Request) -> Response:
+        return await health.exposition(parts, found_of_sources)
+
+    call("GET", "/metrics", exposition, "Prometheus", include_in_schema=False)
     return router
 
 

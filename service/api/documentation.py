@@ -7,6 +7,8 @@ from typing import Any
 from service.decisions.notices import CHANGED, WRONG_PERSON
 from service.edge.problem import INTERNAL, KINDS, MEDIA_TYPE
 from service.identity.store.rulings import LONGEST_REASON
+from service.pulling.health import State
+from service.pulling.shown import COUNTED
 from service.recognition.reasons import REASONS
 from service.recognition.statistics import GROUPS
 
@@ -178,6 +180,60 @@ NOTICES_ANSWER: dict[str, Any] = {
             },
         },
         "next": {"type": ["string", "null"], "description": "the `after` of the next page; null: no more for now"},
+    },
+}
+
+_WHEN = {"type": ["string", "null"], "format": "date-time"}
+_HOW_LONG = {"type": ["integer", "null"], "description": "seconds; null: never"}
+SOURCES_ANSWER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "sources": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "source": {"type": "string"},
+                    "institution": {"type": "string"},
+                    "kind": {"type": "string"},
+                    "enabled": {"type": "boolean"},
+                    "state": {"type": "string", "enum": [one.value for one in State]},
+                    "lastPull": {"type": "object", "properties": {"startedAt": _WHEN, "completedAt": _WHEN}},
+                    "watermark": _WHEN | {"description": "the newest change pulled, as the source states it"},
+                    "lagSeconds": _HOW_LONG,
+                    "sinceCompleteSeconds": _HOW_LONG,
+                    "lastNewAt": _WHEN,
+                    "dueAt": _WHEN,
+                    "failures": {"type": "integer", "description": "in a row"},
+                    "error": {
+                        "type": ["object", "null"],
+                        "properties": {
+                            "class": {"type": "string", "enum": ["retriable", "fatal"]},
+                            "code": {"type": "string"},
+                            "message": {"type": "string"},
+                            "at": _WHEN,
+                        },
+                    },
+                    "reachable": {"type": ["boolean", "null"], "description": "when last tried"},
+                    "reachedAt": _WHEN,
+                    "deadLetters": {"type": "integer"},
+                    "waitingDocuments": {"type": "integer"},
+                    "days": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "properties": {"day": {"type": "string", "format": "date"}}
+                            | {one: {"type": "integer"} for one in COUNTED},
+                        },
+                    },
+                    "warnings": {
+                        "type": "array",
+                        "items": {"type": "object", "properties": {"kind": {"type": "string"}, "text": _TEXTS}},
+                    },
+                    "retrieval": {"type": ["object", "null"], "description": "how long images took, of an archive"},
+                },
+            },
+        }
     },
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import msgspec
+from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -41,7 +42,8 @@ def _checks(parts: Parts) -> dict[str, str]:
     return checks
 
 
-async def exposition(parts: Parts, _request: Request) -> Response:
-    """Prometheus text format."""
+async def exposition(parts: Parts, of_sources: Collector) -> Response:
+    """Prometheus text format: what this service counted, and what the database knows of the sources."""
     metrics.waiting.set(parts.reach.waiting)
-    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+    found = metrics.exposition() + await parts.run(metrics.shared, of_sources)
+    return Response(found, media_type=metrics.CONTENT_TYPE)

@@ -7,6 +7,7 @@ import os
 import msgspec
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -46,6 +47,13 @@ def count_decisions(answer: bytes) -> None:
     """Counts the orders of an answer by their outcome."""
     for order in _ANSWER.decode(answer).orders:
         _decisions.labels(order.decision).inc()
+
+
+def shared(collector: Collector) -> bytes:
+    """The metrics of a collector that reads the same in every process, in the text format."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+    return generate_latest(registry)
 
 
 def exposition() -> bytes:

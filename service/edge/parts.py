@@ -25,6 +25,7 @@ from service.edge.errors import TooManyRequests
 from service.identity.store.inquiries import Inquiries
 from service.identity.store.linker import Linker
 from service.identity.store.rulings import Rulings
+from service.pulling.probes import Probes
 from service.recognition.events import OrderEvents
 from service.recognition.records import Recognitions
 from service.recognition.statistics import Statistics
@@ -80,6 +81,7 @@ class Parts:
     linker: Linker
     rulings: Rulings
     inquiries: Inquiries
+    probes: Probes
     pool: ThreadPoolExecutor
     pace: Pace | None = field(default=None)
 
@@ -120,6 +122,7 @@ class Parts:
 
     def close(self) -> None:
         """Commits what waits, marks the audit log and lets go of the database."""
+        self.probes.stop()
         self.reach.stop()
         self.pool.shutdown(wait=True)
         self.journal.close()

@@ -161,6 +161,8 @@ def _state(
 def _warnings(
     settings: SourceSettings, known: SourceState | None, days: Days, now: datetime, running: bool
 ) -> Iterator[Warn]:
+    if known is not None and known.is_reachable is False:
+        yield Warn("unreachable", "最近一次连接失败", "it could not be reached when last tried")
     if known is None or known.started_at is None:
         return
     yield from _of_the_feed(settings, known, now)
@@ -174,8 +176,6 @@ def _warnings(
         )
     if known.warning:
         yield Warn("not-believed", f"来源大量记录同时消失，未予采信：{known.warning}", known.warning)
-    if known.is_reachable is False:
-        yield Warn("unreachable", "最近一次连接失败", "it could not be reached when last tried")
     late = _overdue_for(known, now)
     if late is not None and not running and late > max(2 * settings.every, _LEAST_OVERDUE) and settings.may_run(now):
         yield Warn(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from service.domain.catalogue import Catalogue
@@ -57,6 +57,15 @@ class Puller:
             raise Fatal(
                 "adapter-failed", f"the adapter could not be opened: {type(error).__name__}; look at its settings"
             ) from None
+
+    def holds_images(self, settings: SourceSettings) -> bool:
+        """Whether the source's adapter can give out images."""
+        return self.find_adapter(settings.kind).open_archive is not None
+
+    def local_time(self, at: datetime) -> datetime:
+        """`at` in the network's zone."""
+        _, network = self.policy()
+        return network.local_time(at)
 
     def pull(
         self,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from service.domain.errors import TestOnceError
 from service.pulling.leases import is_dead
@@ -75,8 +74,4 @@ class Watch:
             and not is_dead(state.lease_owner)
         ):
             return False
-        return source.may_run(self._local(now))
-
-    def _local(self, now: int) -> datetime:
-        _, network = self.puller.policy()
-        return network.local_time(from_us(now))
+        return source.may_run(self.puller.local_time(from_us(now)))

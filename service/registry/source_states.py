@@ -47,6 +47,9 @@ class SourceState:
 _DAYS = select(source_day.c.source, source_day.c.day, source_day.c.outcome, source_day.c["count"]).order_by(
     source_day.c.day
 )
+_SUMS = select(source_day.c.source, source_day.c.outcome, func.sum(source_day.c["count"])).group_by(
+    source_day.c.source, source_day.c.outcome
+)
 _COLUMNS = [source_state.c[name] for name in SourceState.__dataclass_fields__]
 
 
@@ -127,6 +130,14 @@ def days_since(conn: Connection, since: str) -> dict[str, dict[str, dict[str, in
     found: dict[str, dict[str, dict[str, int]]] = {}
     for source, day, outcome, n in conn.execute(_DAYS.where(source_day.c.day >= since)):
         found.setdefault(source, {}).setdefault(day, {})[outcome] = n
+    return found
+
+
+def sum_days(conn: Connection) -> dict[str, dict[str, int]]:
+    """For each source its counts by outcome since it was first pulled."""
+    found: dict[str, dict[str, int]] = {}
+    for source, outcome, n in conn.execute(_SUMS):
+        found.setdefault(source, {})[outcome] = int(n)
     return found
 
 

@@ -1,0 +1,99 @@
+"""Whether each source answers, asked once a minute in the background of the service, so that at match time it is known
+which images can be had (contract: `images-unavailable`).
+
+Each question is asked on a thread of its own, and by one process at a time: a system that hangs keeps neither the
+others nor a shutdown waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from service.domain.errors import TestOnceError
+from service.ingest.source import SourceError
+from service.pulling.pull import Puller
+from service.registry import source_states
+from service.registry.columns import from_us
+from service.source_settings import SourceSettings
+
+EVERY_SECONDS = 60.0
+_FIRST_SECONDS = 1.0
+_log = logging.getLogger("testonce")
+
+
+class Probes:
+    """Asks the enabled sources whether they answer, from `start` to `stop`."""
+
+    def __init__(self, puller: Puller, sources: Sequence[SourceSettings], every: float = EVERY_SECONDS) -> None:
+        self._puller = puller
+        self._sources = [one for one in sources if one.enabled]
+        self._every = every
+        self._stop = threading.Event()
+        self._busy: set[str] = set()  # those whose last question has not been answered yet
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Asks from now on; nothing is started where there is nothing to ask."""
+        if self._sources:
+            threading.Thread(target=self._keep, name="probes", daemon=True).start()
+
+    def stop(self) -> None:
+        """Asks no more. Waits for no answer: what comes after this is told to nobody."""
+        self._stop.set()
+
+    def _keep(self) -> None:
+        pause = min(_FIRST_SECONDS, self._every)
+        while not self._stop.wait(pause):
+            pause = self._every
+            for one in self._sources:
+                try:
+                    self._begin(one)
+                except Exception as error:  # the next round asks again
+                    _log.warning("source %s was not probed: %s", one.name, type(error).__name__)
+
+    def _begin(self, source: SourceSettings) -> None:
+        with self._lock:
+            if source.name in self._busy or not self._take(source):
+                return
+            self._busy.add(source.name)
+        threading.Thread(target=self._ask, args=(source,), name=f"probe-{source.name}", daemon=True).start()
+
+    def _take(self, source: SourceSettings) -> bool:
+        database = self._puller.database
+        now = database.now_us()
+        if not self._puller.holds_images(source) and not source.may_run(self._puller.local_time(from_us(now))):
+            return False
+        with database.write() as conn:
+            source_states.ensure(conn, source.name, source.institution, source.kind)
+            return source_states.take_probe(conn, source.name, now, now + int(self._every * 1e6))
+
+    def _ask(self, source: SourceSettings) -> None:
+        try:
+            code = self.ask(source)
+            if not self._stop.is_set():
+                with self._puller.database.write() as conn:
+                    source_states.note_probe(conn, source.name, self._puller.database.now_us(), code)
+        except Exception as error:  # a database that is away, or a service that is going down
+            if not self._stop.is_set():
+                _log.warning("the answer of source %s was not noted: %s", source.name, type(error).__name__)
+        finally:
+            with self._lock:
+                self._busy.discard(source.name)
+
+    def ask(self, source: SourceSettings) -> str | None:
+        """Asks once, right here: the code of the error, None where it answered."""
+        try:
+            opened = self._puller.open(source)
+            try:
+                opened.probe()
+            finally:
+                opened.close()
+        except SourceError as error:
+            return error.code
+        except TestOnceError:
+            raise
+        except Exception:  # the adapter's own mistake; its text may quote what it read
+            return "adapter-failed"
+        return None

@@ -1,0 +1,172 @@
+"""`GET /api/v1/sources`, the sources in `/metrics`, and the probes in the background."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from time import monotonic, sleep
+
+import pytest
+
+from service.api import sources
+from service.ingest.source import FHIR_JSON, Fatal, RawRecord, Retriable
+from service.pulling.probes import Probes
+from service.registry import source_states
+from service.security.caller import Role
+from tests.support import pulled
+from tests.support.serving import ISSUER, REQUESTER, World, assert_problem, serve
+
+pytestmark = pytest.mark.slow
+
+CITY, COUNTY = pulled.settings_of(), pulled.settings_of("county-memory", REQUESTER)
+
+
+@pytest.fixture
+def served(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(sources, "KEPT_SECONDS", 0.0)
+    with serve(tmp_path / "home", sqlite_url, source=(CITY, COUNTY)) as world:
+        yield world
+
+
+def listed(world: World, institution: str, role: Role) -> list[str]:
+    answer = world.client.get("/api/v1/sources", headers=world.headers(institution, role))
+    assert answer.status_code == 200
+    return [one["source"] for one in answer.json()["sources"]]
+
+
+@pytest.mark.parametrize(("institution", "role", "expected"), [
+    (ISSUER, Role.CLINICIAN, ["city-memory"]), (REQUESTER, Role.SYSTEM, ["county-memory"]),
+    ("third-hospital", Role.CLINICIAN, []), ("third-hospital", Role.STEWARD, []),
+    ("third-hospital", Role.AUDITOR, ["city-memory", "county-memory"]),
+    ("third-hospital", Role.ADMIN, ["city-memory", "county-memory"]),
+])  # fmt: skip
+def test_who_sees_which_source(served: World, institution: str, role: Role, expected: list[str]) -> None:
+    assert listed(served, institution, role) == expected
+
+
+def test_nobody_sees_a_source_without_a_token(served: World) -> None:
+    assert_problem(served.client.get("/api/v1/sources"), 401, "not-authenticated")
+
+
+def test_a_run_and_its_counts_are_told(served: World) -> None:
+    bad = RawRecord("Observation/x", FHIR_JSON, b"{", problem=("not-fhir", "no JSON object"))
+    pulled.puller(served.parts, pulled.MemorySource([*pulled.everything(2), bad])).pull(CITY)
+    (found,) = served.client.get("/api/v1/sources", headers=served.headers(ISSUER)).json()["sources"]
+    assert (found["state"], found["failures"], found["deadLetters"], found["waitingDocuments"]) == ("ok", 0, 1, 0)
+    assert found["lastPull"]["completedAt"] >= found["lastPull"]["startedAt"]
+    (day,) = found["days"]
+    assert (day["received"], day["new"], day["rejected"]) == (7, 6, 1)
+    assert "李" not in str(found)
+
+
+def samples(world: World) -> dict[str, float]:
+    text = world.client.get("/metrics").text
+    return {name: float(n) for name, n in re.findall(r"^(testonce_source_\S+) (\S+)$", text, re.MULTILINE)}
+
+
+def test_figures_of_each_source_are_scraped_without_anything_of_a_patient(served: World) -> None:
+    pulled.puller(served.parts, pulled.MemorySource(pulled.everything(2))).pull(CITY)
+    sick = pulled.MemorySource(fail={0: Retriable("unreachable", "refused")}, log=pulled.everything(1))
+    pulled.puller(served.parts, sick).pull(COUNTY)
+    found = samples(served)
+    assert found['testonce_source_records_total{outcome="new",source="city-memory"}'] == 6
+    assert found['testonce_source_failures{source="county-memory"}'] == 1
+    assert found['testonce_source_reachable{source="county-memory"}'] == 0
+    assert found['testonce_source_warning{kind="unreachable",source="county-memory"}'] == 1
+    assert found['testonce_source_dead_letters{source="city-memory"}'] == 0
+    assert found['testonce_source_last_success_timestamp{source="city-memory"}'] > 1.7e9
+    assert 'testonce_source_last_success_timestamp{source="county-memory"}' not in found
+    assert {label for name in found for label in re.findall(r'(\w+)="', name)} == {"source", "outcome", "kind"}
+
+
+def test_figures_are_kept_for_some_seconds(served: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "KEPT_SECONDS", 60.0)
+    before = samples(served)
+    pulled.puller(served.parts, pulled.MemorySource(pulled.everything(1))).pull(CITY)
+    assert samples(served) == before
+
+
+def probed(world: World, source: pulled.MemorySource, every: float = 0.05) -> Probes:
+    return Probes(pulled.puller(world.parts, source), [CITY], every)
+
+
+def wait_for(world: World, is_reachable: bool) -> None:
+    until = monotonic() + 10
+    while monotonic() < until:
+        with world.parts.database.read() as conn:
+            found = source_states.all_states(conn).get(CITY.name)
+        if found is not None and found.is_reachable is is_reachable:
+            return
+        sleep(0.02)
+    raise AssertionError("the answer was never noted")
+
+
+def test_a_source_that_stops_answering_is_known_without_a_pull_and_so_is_its_return(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = pulled.MemorySource()
+    probes = probed(served, source)
+    probes.start()
+    wait_for(served, True)
+
+    def silence() -> None:
+        raise Retriable("unreachable", "no route")
+
+    monkeypatch.setattr(source, "probe", silence)
+    wait_for(served, False)
+    monkeypatch.undo()
+    wait_for(served, True)
+    probes.stop()
+    assert source.opened - source.closed <= 1
+
+
+def test_a_source_that_hangs_delays_no_shutdown_and_is_asked_once(
+    served: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, hangs, release = pulled.MemorySource(), Event(), Event()
+
+    def hang() -> None:
+        hangs.set()
+        release.wait(20)
+
+    monkeypatch.setattr(source, "probe", hang)
+    probes = probed(served, source)
+    probes.start()
+    assert hangs.wait(10)
+    sleep(0.2)
+    started = monotonic()
+    probes.stop()
+    assert monotonic() - started < 0.1
+    assert source.opened == 1
+    release.set()
+
+
+def test_two_processes_ask_a_source_once_between_them(served: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.pulling.probes._FIRST_SECONDS", 0.01)
+    source = pulled.MemorySource()
+    both = [probed(served, source, 30.0), probed(served, source, 30.0)]
+    for one in both:
+        one.start()
+    wait_for(served, True)
+    sleep(0.2)
+    for one in both:
+        one.stop()
+    assert source.opened == 1
+
+
+def test_whatever_goes_wrong_is_a_code_and_never_a_text(served: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = pulled.MemorySource()
+    probes = probed(served, source)
+
+    def refuse() -> None:
+        raise Fatal("unauthorised", "401")
+
+    def break_down() -> None:
+        raise ValueError("李敏")
+
+    monkeypatch.setattr(source, "probe", refuse)
+    assert probes.ask(CITY) == "unauthorised"
+    monkeypatch.setattr(source, "probe", break_down)
+    assert probes.ask(CITY) == "adapter-failed"
