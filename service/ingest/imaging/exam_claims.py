@@ -11,7 +11,8 @@ from service.domain.report import ExamPart
 from service.ingest.imaging.exam_parts import ExamFacts
 from service.ingest.imaging.regions import are_related
 from service.ingest.imaging.report_words import read_report, told_clauses
-from service.ingest.imaging.words import merge_contrasts, merge_sides, read_words
+from service.ingest.imaging.sides import merge_sides
+from service.ingest.imaging.words import merge_contrasts, read_words
 
 _MODALITIES_OF = {
     "A": ("CT", "MR"), "V": ("CT", "MR"), "CTPA": ("CT",), "CAC": ("CT",), "U": ("CT", "MR", "DX"), "LD": ("CT",),

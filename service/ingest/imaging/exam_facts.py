@@ -15,8 +15,9 @@ from service.domain.catalogue import CONTRAST_MODALITIES, MODALITY_ALIASES, TECH
 from service.domain.report import ExamPart
 from service.ingest.imaging.exam_claims import Claim, is_technique_of, names_contradict, read_claims, sides_said
 from service.ingest.imaging.exam_parts import ExamFacts, PartFacts, is_image_modality, part_facts_of
-from service.ingest.imaging.regions import agreed, are_related, find_regions
-from service.ingest.imaging.words import HOME, merge_contrasts, merge_sides, read_side, read_words
+from service.ingest.imaging.regions import agreed, are_related, find_regions, may_mean
+from service.ingest.imaging.sides import merge_sides
+from service.ingest.imaging.words import HOME, merge_contrasts, read_side, read_words
 
 _SIDES = {
     "L": "L", "LEFT": "L", "左": "L", "左侧": "L", "7771000": "L", "G-A101": "L", "R": "R", "RIGHT": "R", "右": "R",
@@ -43,6 +44,7 @@ def resolve_exam(facts: ExamFacts, catalogue: Catalogue) -> ResolvedExam:
         return _answer(parts, {"code" if one.coded else "words" for one in claims}, conflict)
     modalities = {_modality(one.modality) for one in series} - {""}
     ours = [one for one in claims if not modalities or one.part.modality in ("", *modalities)]
+    ours = [one if one.coded else replace(one, part=_as_field(one.part, modalities)) for one in ours]
     bases: set[str] = set()
     if claims and not ours:
         conflict = True  # the name speaks of another modality than the images
@@ -51,6 +53,10 @@ def resolve_exam(facts: ExamFacts, catalogue: Catalogue) -> ResolvedExam:
         parts, basis = _resolve_series(one, ours, facts, catalogue)
         found += parts
         bases.add(basis)
+    named = {claim.part.region for claim in ours if claim.part.region}
+    shown = {part.region for part in found if part.region}
+    if named and shown and not any(are_related(one, other, catalogue) for one in named for other in shown):
+        conflict = True  # no series shows anything that the name speaks of
     only = modalities.pop() if len(modalities) == 1 else ""
     missing = [claim for claim in ours if claim.part.region and not _is_shown(claim.part, found, catalogue)]
     for claim in missing:
@@ -92,12 +98,14 @@ def _resolve_series(
 ) -> tuple[list[ExamPart], str]:
     modality = _modality(series.modality)
     fitting = [one for one in claims if not modality or one.part.modality in ("", modality)]
-    own = [part for text in series.descriptions for part in read_words(text, catalogue).claims]
+    own = [_as_field(part, {modality}) for text in series.descriptions for part in read_words(text, catalogue).claims]
     regions, basis = _regions(series, fitting, own, catalogue)
     techniques = {one.technique for one in own if is_technique_of(one.technique, modality, one.region)} - {None}
     found: list[ExamPart] = []
     for region in regions or (None,):
         about = [one for one in fitting if _is_about(one, region, catalogue)]
+        exact = [one for one in about if one.part.region in (None, region)]
+        about = exact if any(one.part.region for one in exact) else about  # 上腹部平扫+MRCP: no plain bile ducts
         ways = techniques or {one.part.technique for one in about} or {None}
         for technique in ways:
             same = [one for one in about if one.part.technique == technique] or about
@@ -110,6 +118,13 @@ def _resolve_series(
             )
             found.append(_finished(part, catalogue))
     return found, basis
+
+
+def _as_field(part: ExamPart, modalities: set[str]) -> ExamPart:
+    """Words for the lungs, in the terms of what is imaged: a CT or film of them (双肺HRCT) is one of the chest."""
+    if part.region != "LUNG" or not modalities <= {"CT", "DX"}:
+        return part
+    return replace(part, region="CHEST")
 
 
 def _is_about(claim: Claim, region: str | None, catalogue: Catalogue) -> bool:
@@ -127,15 +142,26 @@ def _regions(
     if not site:
         if not said or not named:
             return said or named, by_name if said else "words"
-        near = [one for region in named for other in said for one in agreed(region, other, catalogue)]
-        return (tuple(dict.fromkeys(near)), by_name) if near else (said, "conflict")
+        near = _common(named, said, catalogue)
+        return (near, by_name) if near else (said, "conflict")
     if not said and not named:
         return site, "body-site"
+    by_series = _common(named, said, catalogue)
+    if by_series and not _common(site, named, catalogue):
+        return by_series, by_name  # a study of several regions whose header repeats the first
     for words in (said, named):
-        near = [one for region in site for other in words for one in agreed(region, other, catalogue)]
-        if near:
-            return tuple(dict.fromkeys(near)), "code" if words is said and by_name == "code" else "body-site"
+        basis = "code" if words is said and by_name == "code" else "body-site"
+        if near := _common(site, words, catalogue):
+            return near, basis
+        if loose := tuple(one for one in words if may_mean(series.body_part, one)):
+            return loose, basis
     return said or named, "conflict"
+
+
+def _common(regions: tuple[str, ...], others: tuple[str, ...], catalogue: Catalogue) -> tuple[str, ...]:
+    """What two namings vouch for together."""
+    near = [one for region in regions for other in others for one in agreed(region, other, catalogue)]
+    return tuple(dict.fromkeys(near))
 
 
 def _side(
@@ -150,10 +176,15 @@ def _side(
     mine = mine or merge_sides(read_side(text, catalogue) for text in series.descriptions)
     if coded is None and mine is None and names_contradict(facts, region, catalogue):
         return None
-    named = mine or sides_said(facts, region, catalogue)
+    told = sides_said(facts, region, catalogue)
+    if {mine, told} == {"L", "R"}:
+        return None  # the series against the exam's name
+    named = mine or told
     if coded is None:
         return named or sides_said(facts, region, catalogue, report=True)
-    return None if named in ("L", "R") and coded in ("L", "R") and named != coded else coded
+    if named not in ("L", "R") or named == coded:
+        return coded
+    return named if coded == "B" else None
 
 
 def _contrast(series: PartFacts, claims: list[Claim], own: list[ExamPart]) -> str | None:
@@ -197,6 +228,8 @@ def _finished(part: ExamPart, catalogue: Catalogue) -> ExamPart:
     if part.modality == "CT" and technique in TECHNIQUES_WITH_CONTRAST:
         contrast = "with"  # contract, section 3: A, CTPA and U imply contrast
     region = HOME.get(technique or "", part.region)
+    if region == "EXTREMITY" and part.modality in CONTRAST_MODALITIES | {"DX"}:
+        region = None  # some limb: which joint is not said
     side = part.laterality if region and catalogue.is_paired(region) else None
     return replace(part, region=region, technique=technique, contrast=contrast, laterality=side)
 

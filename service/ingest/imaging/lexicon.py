@@ -14,7 +14,7 @@ from service.ingest.imaging.phrases import CONTRAST_PATTERNS, PHRASES
 
 _UPPER = {ord(low): ord(low.upper()) for low in "abcdefghijklmnopqrstuvwxyz"}
 _LATIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-_NEXT_TO_HAN = frozenset("部正侧斜位及和与加、双左右关平增")
+_NEXT_TO_HAN = frozenset("部正侧斜位及和与加、双左右关平增负轴站拼")
 
 
 class Token(NamedTuple):
@@ -106,7 +106,7 @@ class Lexicon:
         if phrase[-1] in _LATIN:
             if after in _LATIN and after and not (after == "S" and capital[stop + 1 : stop + 2] not in _LATIN):
                 return False
-            if len(phrase) <= 2 and phrase != "CT":
+            if len(phrase) <= 2 and phrase not in ("CT", "LT", "RT"):
                 return text[at:stop] == phrase and after != "." and not after.isdigit() and not before.isdigit()
             return True
         if len(phrase) == 1 and self.entries[phrase][0][0] == "region":

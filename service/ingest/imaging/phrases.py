@@ -16,7 +16,31 @@ PHRASES = {
         "DR|CR|DX|X线|X光|X射线|X片|平片|摄片|正位|侧位|斜位|正斜位|后前位|X RAY|X RAYS|XRAY|XR|RADIOGRAPH|RADIOGRAPHS"
     ),
     "modality=DX region=CHEST": "胸片|CXR",
-    "region=CHEST": "肺癌筛查|LUNG CANCER SCREENING|LUNG SCREENING",
+    "region=CHEST": "肺癌筛查|心肺|心肺膈|LUNG CANCER SCREENING|LUNG SCREENING",
+    "region=SSPINE region=COCCYX": "骶尾椎|骶尾骨|骶尾部|骶尾",
+    "side=L region=LOWERLIMB": "LLE",
+    "side=R region=LOWERLIMB": "RLE",
+    "side=B region=LOWERLIMB": "BLE",
+    "region=UPPERLIMB": "LUE|RUE|BUE|UPPER EXT|UPPER EXTREM",
+    "region=LOWERLIMB": "LOWER EXT|LOWER EXTREM",
+    "side=L region=BREAST": "LCC|LMLO|L CC|L MLO|LML|LLM|LXCCL",
+    "side=R region=BREAST": "RCC|RMLO|R CC|R MLO|RML|RLM|RXCCL",
+    "region=ABDOMENPELVIS": "ABD PEL|ABDO PELVIS|ABDO PELV|ABDOMEN PELV",
+    "modality=CT region=ABDOMENPELVIS": "CTAP|CT AP",
+    "modality=CT region=CORONARYARTERY technique=A": "CCTA|CTCA|冠脉CT血管成像",
+    "region=LSPINE": (
+        "腰1|腰2|腰3|腰4|腰5|L1-2|L2-3|L3-4|L4-5|L5-S1|L1/2|L2/3|L3/4|L4/5|L5/S1|L1-S1|L1-5|L1-L5|L2-S1|L3-S1|L4-S1|"
+        "L3-5|L3-L5|L2-4|L2-5"
+    ),
+    "region=CSPINE": "颈3|颈4|颈5|颈6|颈7|C3-4|C4-5|C5-6|C6-7|C3/4|C4/5|C5/6|C6/7|C3-7|C3-C7|C4-7|C2-7|C1-7|C2-C7",
+    "region=PELVIS": "PELV",
+    "region=ADRENAL": "双肾上腺|双侧肾上腺",
+    "region=LSSPINE": "腰骶段",
+    "region=FINGER": "食指|示指|中指|环指|无名指|小指|第2指|第3指|第4指|第5指",
+    "region=CALCANEUS": "足跟|跟骨结节",
+    "region=TOE": "拇趾|踇趾|足拇趾|大脚趾|小趾|HALLUX|GREAT TOE",
+    "region=SHOULDER": "肩袖|盂唇|ROTATOR CUFF",
+    "region=EAR": "中耳乳突|颞骨中耳乳突",
     "modality=CT region=CHEST": "肺CT|肺部CT|双肺CT|CT肺|CT肺部",
     "modality=US": "超声|彩超|B超|多普勒|US|ULTRASOUND|SONOGRAPHY|SONOGRAM|DOPPLER|DUPLEX",
     "modality=US region=HEART": "超声心动图|心脏彩超|心脏超声|ECHOCARDIOGRAM|ECHOCARDIOGRAPHY|TTE",
@@ -38,7 +62,7 @@ PHRASES = {
     "technique=A": "ANGIOGRAPHY|ANGIOGRAM|ANGIO|血管成像|血管造影|动脉成像|动脉造影",
     "modality=CT technique=CTPA": (
         "CTPA|CT PULMONARY ANGIOGRAPHY|CT PULMONARY ANGIOGRAM|PULMONARY CTA|CTA PULMONARY|肺动脉CTA|CTA肺动脉|"
-        "肺动脉CT血管成像|肺动脉CT造影|PE PROTOCOL|CTA CHEST PE"
+        "肺动脉CT血管成像|肺动脉CT造影|PE PROTOCOL|PE STUDY|CTA CHEST PE|CTA PE|CT PE|FOR PE|CHEST PE|PE CHEST"
     ),
     "technique=CTPA": "肺动脉造影|肺动脉成像|肺动脉血管成像|肺血管成像",
     "modality=CT technique=U": "CTU|CT UROGRAPHY|CT UROGRAM|CT尿路造影|CT尿路成像",
@@ -52,9 +76,9 @@ PHRASES = {
     ),
     "modality=MR technique=DWI": "DWI|DIFFUSION|DIFFUSION WEIGHTED|弥散|弥散加权|扩散加权|弥散成像",
     "modality=MR technique=MRCP": (
-        "MRCP|胰胆管成像|胰胆管水成像|胆胰管成像|磁共振胰胆管成像|磁共振胰胆管造影|胰胆管造影|CHOLANGIOPANCREATOGRAPHY"
+        "MRCP|胆道水成像|胆胰水成像|胰胆管成像|胰胆管水成像|胆胰管成像|磁共振胰胆管成像|磁共振胰胆管造影|胰胆管造影|CHOLANGIOPANCREATOGRAPHY"
     ),
-    "technique=PIT": "垂体|PITUITARY",
+    "technique=PIT": "垂体|鞍区|PITUITARY",
     "region=PELVIS technique=BONE": "骨盆|BONY PELVIS|PELVIC BONES|PELVIC BONE",
     "technique=VEIN": "静脉|VEIN|VEINS|VENOUS|DVT",
     "technique=ARTERY": "动脉|ARTERY|ARTERIES|ARTERIAL",
@@ -68,7 +92,9 @@ PHRASES = {
     "modality=DX technique=2V": (
         "正侧位|正位及侧位|正位+侧位|正、侧位|后前位及侧位|后前位+侧位|胸部正侧位片|PA AND LATERAL|PA & LATERAL|"
         "PA/LATERAL|PA LATERAL|PA/LAT|PA LAT|PA AND LAT|PA & LAT|AP AND LATERAL|AP & LATERAL|AP LATERAL|AP/LAT|"
-        "AP LAT|FRONTAL AND LATERAL|2 VIEWS|2 VIEW|TWO VIEWS|TWO VIEW|2V|2VW"
+        "AP LAT|PA+LAT|PA + LAT|PA+LATERAL|PA + LATERAL|AP+LAT|AP + LAT|正位+左侧位|正位+右侧位|正位及左侧位|"
+        "后前位+左侧位|后前位+右侧位|后前位及左侧位|正位、左侧位|FRONTAL AND LATERAL|"
+        "2 VIEWS|2 VIEW|TWO VIEWS|TWO VIEW|2V|2VW"
     ),
     "modality=DX technique=UPRIGHT": "立位|站立位|负重位|UPRIGHT|ERECT|WEIGHT BEARING",
     "technique=KUB": "KUB",
@@ -91,7 +117,7 @@ PHRASES = {
     "technique=STRESS": "负荷|STRESS",
     "technique=INTERVENTION": "穿刺|活检|引导下|引导|介入|消融|置管|BIOPSY|GUIDED|GUIDANCE|ABLATION|DRAINAGE",
     "technique=FLUOROSCOPY": "透视|FLUOROSCOPY|FLUORO",
-    "technique=SIMULATION": "模拟定位|放疗定位|定位CT|RT PLANNING|TREATMENT PLANNING|SIMULATION",
+    "technique=SIMULATION": "模拟定位|放疗定位|定位CT|CT SIM|SIM CT|SIM|RT PLANNING|TREATMENT PLANNING|SIMULATION",
     "side=L": "左|左侧|左边|LEFT|LT|L",
     "side=R": "右|右侧|右边|RIGHT|RT|R",
     "side=B": "双|双侧|两侧|左右|BILATERAL|BILAT|BOTH",
@@ -116,7 +142,15 @@ PHRASES = {
         "无明显增强|不增强|未增强|未见异常增强|增强不明显|NO ENHANCEMENT|NO ABNORMAL ENHANCEMENT|口服对比剂|"
         "口服造影剂|对比剂过敏|造影剂过敏|CONTRAST ALLERGY|CONTRAST REACTION|WITH ORAL CONTRAST|ORAL CONTRAST|"
         "ORAL CONTRAST ONLY|R/O|RIGHT UPPER QUADRANT|LEFT UPPER QUADRANT|RIGHT LOWER QUADRANT|"
-        "LEFT LOWER QUADRANT|静脉注射|静脉滴注|静脉曲张|LIMITED|左右对称"
+        "LEFT LOWER QUADRANT|静脉注射|静脉滴注|静脉曲张|LIMITED|左右对称|"
+        # how the patient lies or the beam runs, not what is examined
+        "左侧卧位|右侧卧位|左侧卧|右侧卧|左侧位|右侧位|左侧位片|右侧位片|左前斜|右前斜|左后斜|右后斜|左前斜位|右前斜位|"
+        "左后斜位|右后斜位|左斜位|右斜位|左右位|左右侧位|左右斜位|左右斜|LEFT LATERAL|RIGHT LATERAL|"
+        "LT LATERAL|RT LATERAL|"
+        "L LATERAL|R LATERAL|LEFT LAT|RIGHT LAT|LT LAT|RT LAT|LEFT OBLIQUE|RIGHT OBLIQUE|LEFT DECUBITUS|"
+        "RIGHT DECUBITUS|ARM JOINT|LEG JOINT|UPPER EXTREMITY JOINT|LOWER EXTREMITY JOINT|"
+        "LEFT SIDE DOWN|RIGHT SIDE DOWN|LEFT ANTERIOR OBLIQUE|RIGHT ANTERIOR OBLIQUE|"
+        "LEFT POSTERIOR OBLIQUE|RIGHT POSTERIOR OBLIQUE"
     ),
 }
 
@@ -128,12 +162,13 @@ CONTRAST_PATTERNS = tuple(
         (r"(?<![A-Z])W/?\s*(?:AND|&|/|\+)?\s*W/?O(?![A-Z])(?:\s+(?:IV\s+)?CON(?:TRAST|T)?\b)?", "both"),
         (r"(?<![A-Z])W/?O\s*(?:AND|&|/|\+)?\s*W(?![A-Z])/?(?:\s*(?:IV\s+)?CON(?:TRAST|T)?\b)?", "both"),
         (r"(?<![A-Z])PRE\s*(?:AND|&|/|\+)\s*POST(?![A-Z])(?:\s*CONTRAST)?", "both"),
-        (r"(?<![A-Z])C-\s*[/&+,]?\s*C\+", "both"),
+        (r"(?<![A-Z])C-\s*[/&+,]?\s*C\+|-\s?C\s*[/&,]?\s*\+\s?C(?![A-Z0-9])", "both"),
         (r"(?:ORAL\s*(?:AND|&|\+)\s*)(?:IV|INTRAVENOUS)\s+CONTRAST", "with"),
         (r"WITHOUT(?:\s+(?:ANY|THE|USE|OF|IV|INTRAVENOUS|GADOLINIUM|AND|ORAL|OR))*"
          r"\s+(?:CONTRAST|GADOLINIUM|IV)\b", "without"),
         (r"(?<![A-Z])W/?O\s*(?:IV\s+)?CON(?:TRAST|T)?(?![A-Z])|(?<![A-Z])W/?O(?=\s*(?:$|[^A-Z\s]|IV\b))", "without"),
-        (r"NON\s*CONTRAST(?:ED)?|(?<![A-Z])NO\s+(?:IV\s+|INTRAVENOUS\s+)?CONTRAST"
+        (r"(?:WITH|(?<![A-Z])W/?)\s*(?:IV|INTRAVENOUS)\s*(?:AND|&|/|\+)\s*(?:PO|ORAL)\s+CON(?:TRAST|T)?\b", "with"),
+        (r"NON\s*CON(?:TRAST(?:ED)?|T)?(?![A-Z])|(?<![A-Z])NO\s+(?:IV\s+|INTRAVENOUS\s+)?CONTRAST"
          r"(?!\s+(?:REACT|ALLERG|EXTRAV))", "without"),
         (r"CONTRAST\s+(?:WAS\s+|WERE\s+)?NOT\s+(?:GIVEN|ADMINISTERED|USED)", "without"),
         (r"NOT\s+(?:PERFORMED\s+|DONE\s+|GIVEN\s+)?(?:WITH\s+)?(?:IV\s+)?CONTRAST", "without"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from service.domain.catalogue import Catalogue
 from service.domain.codes import SNOMED_CT, Code
 from service.ingest.imaging.lexicon import fold, lexicon_of, upper
+from service.ingest.imaging.limbs import LIMB_PARTS
 from service.ingest.imaging.words import read_words
 
 _SYSTEMS = {
@@ -16,8 +17,6 @@ _SYSTEMS = {
     "urn:oid:2.16.840.1.113883.6.99": "SRT", "SNM3": "SRT", "99SDM": "SRT",
 }  # fmt: skip
 
-_LIMB = "UPPERARM HUMERUS ELBOW FOREARM RADIUS ULNA WRIST CARPUS HAND FINGER THUMB SHOULDER CLAVICLE SCAPULA"
-_LEG = "HIP THIGH FEMUR KNEE PATELLA LOWERLEG TIBIA FIBULA ANKLE FOOT CALCANEUS TOE"
 _HEAD = "SINUS NOSE NASOPHARYNX EAR IAC MASTOID ORBIT EYE SELLA FACE MANDIBLE MAXILLA JAW TMJ TOOTH SKULL"
 _INSIDE = {
     region: frozenset(organs.split())
@@ -27,7 +26,7 @@ _INSIDE = {
         "BRAIN": "SELLA IAC",
         "NECK": "THYROID PARATHYROID CAROTID VERTEBRALA LARYNX PHARYNX NASOPHARYNX PAROTID SUBMANDIBULAR CSPINE",
         "CHEST": "LUNG MEDIASTINUM HEART CORONARYARTERY AORTA THORACICAORTA PULMONARYA RIB STERNUM BREAST ESOPHAGUS "
-        "TRACHEA BRONCHUS AXILLA",
+        "TRACHEA BRONCHUS AXILLA CLAVICLE SCAPULA SCJOINT",
         "HEART": "CORONARYARTERY",
         "LUNG": "CHEST",
         "CORONARYARTERY": "HEART",
@@ -35,13 +34,26 @@ _INSIDE = {
         "AORTA ABDOMINALAORTA RENALA RETROPERITONEUM",
         "PELVIS": "BLADDER PROSTATE UTERUS OVARY RECTUM ANUS SIJOINT SSPINE COCCYX HIP",
         "SPINE": "CSPINE TSPINE LSPINE SSPINE COCCYX CTSPINE TLSPINE LSSPINE",
-        "EXTREMITY": f"{_LIMB} {_LEG} UPPERLIMB LOWERLIMB",
-        "UPPERLIMB": _LIMB,
-        "LOWERLIMB": _LEG,
+        "UPPERARM": "HUMERUS",
+        "FOREARM": "RADIUS ULNA",
+        "THIGH": "FEMUR",
+        "LOWERLEG": "TIBIA FIBULA",
     }.items()
-}
+} | LIMB_PARTS
 """What a coarse region may stand for in a header; also LUNG for CHEST, for a lung protocol images the chest. For
 agreement only: what an exam *covers* is the catalogue's `contains`."""
+
+
+_LOOSELY = {
+    "LEG": LIMB_PARTS["LOWERLIMB"] | {"LOWERLIMB"}, "ARM": LIMB_PARTS["UPPERLIMB"] | {"UPPERLIMB"},
+    "ABDOMEN": frozenset({"LOWERABDOMEN"}), "CHEST": frozenset({"TSPINE"}),
+}  # fmt: skip
+"""What a BodyPartExamined of this text is used for besides what it says: consoles offer few protocols."""
+
+
+def may_mean(body_part: str, region: str) -> bool:
+    """Whether a console set to this body part is often used for the region, so that the two are no contradiction."""
+    return region in _LOOSELY.get(upper(fold(body_part)), ())
 
 
 def find_regions(codes: tuple[Code, ...], text: str, catalogue: Catalogue) -> tuple[str, ...]:

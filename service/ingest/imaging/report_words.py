@@ -25,7 +25,7 @@ _HEADING = re.compile(
 """A heading; what stands under one of `others` is no word on how this exam was made."""
 
 _MAYBE = re.compile(
-    r"有助|明确|除外|排除|进一步|更佳|为宜|为好|为妥|最好|待|需|应|宜|请|可行|可做|鉴别|参考|结合|如条件|如有|若|或行|拟|预约|推荐|"
+    r"复查|有助|明确|除外|排除|进一步|更佳|为宜|为好|为妥|最好|待|需|应|宜|请|可行|可做|鉴别|参考|结合|如条件|如有|若|或行|拟|预约|推荐|"
     r"较|原片|昨|前日|月后|周后|年后|\d{4}\s*[-年./]\s*\d|"
     r":\s*(?:无|否|不适用|未用|未使用|NO|NONE|N/?A|NIL)\s*(?:\W|$)|是否|平扫/增强\s*:|另行|另见|明日|预定|已开|"
     r"TO BE |WILL |SCHEDUL|BETTER|RECENT|DATED|KNOWN|ORDERED|TO FOLLOW|NEXT |TOMORROW|PENDING|PLANNED|\d\s*/\s*\d|"

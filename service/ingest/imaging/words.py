@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from service.domain.catalogue import Catalogue
 from service.domain.report import ExamPart
 from service.ingest.imaging.lexicon import Token, fold, lexicon_of, upper
+from service.ingest.imaging.limbs import as_parts
+from service.ingest.imaging.sides import merge_sides, sides_of
 
 HOME = {
     "CTPA": "CHEST", "U": "KIDNEY", "CAC": "HEART", "MRCP": "GALLBLADDER", "PIT": "BRAIN", "OB": "UTERUS",
@@ -25,20 +27,27 @@ _ADDED = frozenset({"A", "CTPA", "U", "CAC", "DWI", "MRCP", "V", "PERFUSION", "S
 
 _LONGEST_TEXT, _LONGEST_SENTENCE = 20_000, 1_000  # characters; no exam is named further on, and time stays bounded
 _HOW = frozenset({"LD", "UPRIGHT", "2V", "BONE", "VEIN", "ARTERY", "LYMPH", "INTERVENTION", "SIMULATION"})
+_INSTEAD = {"CTPA": ("A", "ARTERY", "VEIN"), "A": ("ARTERY", "VEIN"), "V": ("ARTERY", "VEIN")}
 _UNSAID: Sequence[str | None] = (None,)
 SENTENCE = re.compile(r"[。；;!！?？\n\r]|\.(?=\s|$)")
 _PIECE = re.compile(r"([,，()（）])")
 NOT_THIS_EXAM = re.compile(
-    r"建议|必要时|拟行|择期|随诊|随访|复查|复诊|对照|比较|与.{0,12}对比|对比(?!增强|剂)|前片|旧片|老片|原片|既往|上次|前次|外院|术后|病史|"
+    r"建议|必要时|拟行|择期|随诊|随访|(?:后|定期|建议|请|注意|可|再).{0,4}复查|复查(?=\s*(?:[A-Z]|增强|平扫|超声|彩超))|复诊|对照|比较|与.{0,12}对比|对比(?!增强|剂)|前片|旧片|老片|原片|既往|上次|前次|外院|术后|病史|骨折史|手术史|外伤史|"
     r"未行(?!增强)|未做(?!增强)|可行|进一步|拒绝|取消|放弃|另约|预约|待约|另行|改期|对侧|健侧|较(?=.{0,6}[左右前])|未扫|未检|未包括|不包括|不含|"
     r"RECOMMEND|SUGGEST|ADVISE|CONSIDER|INDICATED|IF NEEDED|AS NEEDED|COULD BE|"
     r"WOULD BE|MAY BE|SHOULD BE|FOLLOW ?UP WITH|CORRELAT|COMPAR|PRIOR|PREVIOUS|HISTORY|VERSUS|STATUS POST|S/P|"
     r"CONTRALATERAL|OPPOSITE|NOT (?:IMAGED|EXAMINED|INCLUDED|SCANNED|EVALUATED|PERFORMED)|"
     r"DECLINE|REFUSE|DEFER|CANCEL|UNABLE"
 )
+_PAST = re.compile(r"术后|骨折史|手术史|外伤史|STATUS POST|S/P")
+"""What was done before ends with its clause: 左髋术后，右髋MRI平扫."""
+
+_NEEDLE = re.compile(
+    r"经[左右双]?侧?[^,，。;；+、]{0,6}静脉(?:注射|注入|团注|推注|穿刺|留置)?|[左右双]侧?[^,，。;；+、左右]{1,6}静脉(?:置管|留置针?)|"
+    r"(?:(?:LEFT|RIGHT|LT|RT|L|R) )?(?:ARM|HAND|WRIST|ELBOW|FOREARM|FOOT|ANTECUBITAL) IV\b(?! CONTRAST)",
+    re.IGNORECASE,
+)
 _JOINS = re.compile(r"[+＋&、,，/及和与加并]|(?<![A-Z])(?:AND|PLUS)(?![A-Z])")
-_SIDE_BEFORE = re.compile(r"[\s侧边的\-:(（]*(?:(?:THE|OF|SIDE|SIDED)\s+)*")
-_SIDE_AFTER = re.compile(r"[\s\-:,(（侧边关节部]*(?:JOINTS?)?[\s\-:,(（]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +80,6 @@ class WordFacts:
     def techniques(self) -> frozenset[str]:
         """The techniques named."""
         return frozenset(one.technique for one in self.claims if one.technique)
-
-
-def merge_sides(sides: Iterable[str | None]) -> str | None:
-    """Both sides together are B; what is not said adds nothing."""
-    said = {one for one in sides if one}
-    return None if not said else said.pop() if len(said) == 1 else "B"
 
 
 def merge_contrasts(contrasts: Iterable[str | None]) -> str | None:
@@ -122,12 +125,15 @@ def _spread(claims: list[ExamPart]) -> list[ExamPart]:
 
 
 def _this_exam(sentence: str) -> str:
-    """The sentence without what is recommended, compared with or past: from such a word on, to the closing bracket."""
+    """The sentence without what is recommended, compared with or past: from such a word on, to the closing bracket;
+    and without the place where contrast was injected."""
+    sentence = _NEEDLE.sub(" ", sentence)
     kept: list[str] = []
-    dropping = False
+    dropping = past = False
     for piece in _PIECE.split(sentence):
-        if piece in (")", "）"):
-            dropping = False
+        if piece in (")", "）") or (past and piece in (",", "，")):
+            dropping = past = False
+        past = past or (not dropping and _PAST.search(upper(piece)) is not None)
         dropping = dropping or NOT_THIS_EXAM.search(upper(piece)) is not None
         kept.append("" if dropping else piece)
     return "".join(kept).strip(" ,，()（）")
@@ -142,22 +148,30 @@ class _Group:
     techniques: list[str] = field(default_factory=list)
     modality: str = ""
     closed: bool = False  # the modality follows the region: what comes later is said of other regions
+    leads: bool = False  # how comes before where (CT ANGIO ABDOMEN/PELVIS): said of all that follow
 
 
 def _read_sentence(text: str, catalogue: Catalogue) -> list[ExamPart]:
-    tokens = lexicon_of(catalogue).find(text)
+    tokens = as_parts(text, lexicon_of(catalogue).find(text))
     if not tokens:
         return []
-    sides = _sides(text, tokens, catalogue)
+    sides = sides_of(text, tokens, catalogue)
     groups = _group(text, tokens)
     for earlier, later in zip(reversed(groups[:-1]), reversed(groups[1:]), strict=True):
         if earlier.contrast is None and not earlier.closed and not earlier.techniques:
             earlier.contrast = later.contrast
             if not later.techniques or set(later.techniques) <= {"LD", "VEIN", "ARTERY"}:
                 earlier.techniques = list(later.techniques)
+    if groups and groups[0].leads:
+        for later in groups[1:]:
+            if not later.techniques and later.contrast is None:
+                later.techniques, later.contrast = list(groups[0].techniques), groups[0].contrast
     modality = next((one.modality for one in groups if one.modality), "")
     claims = []
     for group in groups:
+        for better, worse in _INSTEAD.items():  # 下肢动脉CTA is one exam, and no plain one beside it
+            if better in group.techniques:
+                group.techniques = [one for one in group.techniques if one not in worse]
         for technique in group.techniques or _UNSAID:
             homes = [HOME[technique]] if technique in HOME else group.regions or _UNSAID
             for region in homes:
@@ -215,60 +229,13 @@ def _of_segment(segment: list[Token], pending: _Group) -> _Group:
             group.regions.append(token.value)
         elif token.kind == "technique" and token.value not in group.techniques:
             group.techniques.append(token.value)
+            group.leads = group.leads or not group.regions
         elif token.kind == "contrast":
             group.contrast = merge_contrasts((group.contrast, token.value))
         elif token.kind == "modality":
             group.modality = group.modality or token.value
             group.closed = bool(group.regions)
     return group
-
-
-def _sides(text: str, tokens: tuple[Token, ...], catalogue: Catalogue) -> dict[str, str]:
-    """The side of each paired region, from a side word right before it, else right after it.
-
-    Other side words (左肺, 右上腹) say nothing of the exam's side.
-    """
-    regions = [one for one in tokens if one.kind == "region" and catalogue.is_paired(one.value)]
-    found: dict[str, set[str]] = {}
-    capital = upper(text)
-    for region in regions:
-        sides = _sides_before(capital, tokens, region) or _sides_after(capital, tokens, region)
-        found.setdefault(region.value, set()).update(sides)
-    return {region: side for region, sides in found.items() if (side := merge_sides(sides))}
-
-
-def _sides_before(capital: str, tokens: tuple[Token, ...], region: Token) -> set[str]:
-    found: set[str] = set()
-    start = region.start
-    for token in reversed(tokens):
-        if token.end > start:
-            continue
-        gap = capital[token.end : start]
-        if token.kind in ("modality", "technique", "contrast") and not gap.strip() and not found:
-            start = token.start  # "right MR knee": how it is examined may stand between
-        elif token.kind == "side" and (_SIDE_BEFORE.fullmatch(gap) or (found and _JOINS.fullmatch(gap.strip()))):
-            found.add(token.value)
-            start = token.start
-        else:
-            break
-    return found
-
-
-def _sides_after(capital: str, tokens: tuple[Token, ...], region: Token) -> set[str]:
-    end = region.end
-    for token in tokens:
-        if token.start < end:
-            continue
-        if not _SIDE_AFTER.fullmatch(capital[end : token.start]):
-            break
-        if token.kind == "side":
-            follows = next((one for one in tokens if one.start >= token.end), None)
-            belongs_to_next = follows is not None and follows.kind == "region" and follows.start - token.end <= 1
-            return set() if belongs_to_next else {token.value}
-        if token.kind == "region":
-            break
-        end = token.end
-    return set()
 
 
 def _tidy(claims: list[ExamPart], catalogue: Catalogue) -> tuple[ExamPart, ...]:
