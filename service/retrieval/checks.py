@@ -1,0 +1,158 @@
+"""Asked again at retrieval: is the study still there, whole, of the same patient, not rejected? (research/imaging 8.7)
+
+What was found is remembered with the holding, so that the next match knows it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from service.domain.errors import NotFound, Unavailable
+from service.ingest.archive import HeldInstance, HeldStudy, ImageArchive, NotHeld, Place
+from service.ingest.source import Retriable, SourceError
+from service.registry import images, source_states
+from service.registry.database import Database
+from service.registry.images import HELD, StudyHeld
+from service.retrieval.errors import ImagesRefused
+from service.retrieval.lines import Line
+from service.retrieval.rights import Grant
+
+LASTS_SECONDS = 60.0
+_MOST_REMEMBERED = 500
+_UNREACHED = frozenset({"unreachable", "cut-off", "slow", "refused", "breaker-open"})
+_SHUT = frozenset({"OFFLINE", "UNAVAILABLE"})  # PS3.3 C.4.23.1.1
+_RETRY_SECONDS = 30
+
+
+def trouble(source: str, error: SourceError) -> Unavailable:
+    """What a caller is told when an archive cannot be asked; nothing of what it answered."""
+    wait = int(error.retry_after or _RETRY_SECONDS) if isinstance(error, Retriable) else 10 * _RETRY_SECONDS
+    return Unavailable(f"the archive {source} cannot be asked for images now ({error.code})", retry_after=wait)
+
+
+@dataclass(slots=True)
+class Checked:
+    """A study as its archive holds it now, and the instances of the series that were looked at."""
+
+    grant: Grant
+    study: HeldStudy
+    until: float
+    instances: dict[str, tuple[HeldInstance, ...]]
+
+    @property
+    def count(self) -> int:
+        """How many instances it has."""
+        return count_of(self.study)
+
+    def require_series(self, series_uid: str) -> None:
+        """NotFound unless the series is one of this study: an archive may not look at the study of an address."""
+        if all(one.series_uid != series_uid for one in self.study.series):
+            raise NotFound("the study has no such series")
+
+    def is_of_series(self, series_uid: str) -> int | None:
+        """How many instances the series has, where that is known."""
+        if series_uid in self.instances:
+            return len(self.instances[series_uid])
+        return next((one.instances for one in self.study.series if one.series_uid == series_uid), None)
+
+
+def count_of(study: HeldStudy) -> int:
+    """How many instances the archive says the study has; 0: it does not say."""
+    return study.instances or sum(one.instances or 0 for one in study.series)
+
+
+class Checks:
+    """Asks archives for studies before anything is given out, and remembers the answer for a minute."""
+
+    def __init__(
+        self, database: Database, purge: Callable[[StudyHeld], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._database = database
+        self._purge = purge
+        self._clock = clock
+        self._known: OrderedDict[tuple[str, str, str], Checked] = OrderedDict()
+
+    async def study(self, line: Line, grant: Grant) -> Checked:
+        """The study as its archive holds it. ImagesRefused, with the reason remembered, or Unavailable."""
+        held = grant.holding
+        key = (held.source, held.institution, held.study_uid)
+        known = self._known.get(key)
+        if known is not None and known.until > self._clock() and known.grant.holding.noted_at == held.noted_at:
+            return replace(known, grant=grant)
+        async with line.slot():
+            found = await line.call(lambda archive: self._ask(archive, grant))
+        checked = Checked(grant, found, self._clock() + LASTS_SECONDS, {})
+        self._known[key] = checked
+        while len(self._known) > _MOST_REMEMBERED:
+            self._known.popitem(last=False)
+        return checked
+
+    async def instances(self, line: Line, checked: Checked, series_uid: str) -> tuple[HeldInstance, ...]:
+        """The instances of a series, asked for once while the check lasts. NotFound, Unavailable."""
+        checked.require_series(series_uid)
+        if series_uid not in checked.instances:
+            place = Place(checked.study.study_uid, series_uid)
+            async with line.slot():
+                found = await line.call(lambda archive: self._list(archive, checked.grant, place))
+            checked.instances[series_uid] = found
+        return checked.instances[series_uid]
+
+    def _ask(self, archive: ImageArchive, grant: Grant) -> HeldStudy:
+        held = grant.holding
+        try:
+            if len(grant.patient_ids) != 1:
+                raise NotHeld(
+                    "not-held" if not grant.patient_ids else "ambiguous", "the headers do not name one patient"
+                )
+            found = archive.find_study(held.study_uid, grant.patient_ids)
+            _look(found, grant)
+        except NotHeld as no:
+            self._remember(held, no.code)
+            self._purge(held)
+            raise ImagesRefused.of_state(no.code) from None
+        except SourceError as error:
+            self._note_probe(held.source, error)
+            raise trouble(held.source, error) from None
+        self._remember(held, HELD)
+        return found
+
+    def _list(self, archive: ImageArchive, grant: Grant, place: Place) -> tuple[HeldInstance, ...]:
+        try:
+            return archive.find_instances(place)
+        except NotHeld:
+            raise NotFound("the study has no such series") from None
+        except SourceError as error:
+            self._note_probe(grant.holding.source, error)
+            raise trouble(grant.holding.source, error) from None
+
+    def _remember(self, held: StudyHeld, state: str) -> None:
+        now = self._database.now_us()
+        with self._database.write() as conn:
+            images.set_state(conn, held, state, now)
+            source_states.note_probe(conn, held.source, now, None)
+
+    def _note_probe(self, source: str, error: SourceError) -> None:
+        if error.code in _UNREACHED:
+            with self._database.write() as conn:
+                source_states.note_probe(conn, source, self._database.now_us(), error.code)
+
+    def forget(self, held: StudyHeld) -> None:
+        """The next caller's study is asked for anew."""
+        self._known.pop((held.source, held.institution, held.study_uid), None)
+
+
+def _look(found: HeldStudy, grant: Grant) -> None:
+    """NotHeld where the archive's own answer says that the study is not to be given out. An adapter looks too; this is
+    the last look before an image leaves."""
+    if found.study_uid != grant.holding.study_uid or found.patient_id.strip() not in grant.patient_ids:
+        raise NotHeld("other-patient", "the study is held under another patient")
+    if found.availability.upper() in _SHUT:
+        raise NotHeld("offline", "the study is not online")
+    if found.rejections:
+        raise NotHeld("rejected", "a rejection note names the study's images")
+    count = count_of(found)
+    if count and count < grant.holding.instances:
+        raise NotHeld("incomplete", "fewer instances than the archive told of")
