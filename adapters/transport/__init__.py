@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from adapters.transport.answers import Answer, Streamed
-from adapters.transport.client import GuardedClient
+from adapters.transport.client import OPTIONS, GuardedClient
 from adapters.transport.multipart import BodyPart, parse_multipart
 from adapters.transport.paging import Paging
 
-__all__ = ["Answer", "BodyPart", "GuardedClient", "Paging", "Streamed", "parse_multipart"]
+__all__ = ["OPTIONS", "Answer", "BodyPart", "GuardedClient", "Paging", "Streamed", "parse_multipart"]

@@ -25,10 +25,14 @@ from service.ingest.source import Fatal, Retriable, SourceConfig, SourceError
 T = TypeVar("T")
 Params = Sequence[tuple[str, str]]
 
+OPTIONS = frozenset({"also_known_as", "file_hosts", "token_hosts", "token_url", "scope", "token_auth"})
+"""The keys of a source's options that are read here."""
+
 _SAFE_VALUE = "*:,/-._~"  # allowed in a query as they are (RFC 3986 3.4); some archives decode none (Orthanc 1.10)
 _QUERY = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*")
 _AWAY = frozenset({"unreachable", "slow", "cut-off", "unavailable", "tls"})
 _MAX_HOPS = 3
+_LEAST_SPEED = 64 * 1024.0  # of files without a limit of their own: 5 GB may take a day, a drip may not
 _MAX_TOKEN_BYTES = 256 * 1024
 
 
@@ -43,6 +47,7 @@ class _Call:
     is_repeatable: bool = True
     compressed: bool = True
     max_bytes: int | None = None
+    least_speed: float = 0.0  # bytes a second that earn more time than one answer has
 
 
 class GuardedClient:
@@ -111,14 +116,15 @@ class GuardedClient:
     ) -> Iterator[Streamed]:  # fmt: skip
         """Streams a file of a Bulk Data manifest: below the base, or below an address listed in `file_hosts`.
 
-        The token goes along only where `authorised` and the origin is the configured one. A redirect (Cerner answers
+        However large, it may come as slowly as 64 KB a second. The token goes along only where `authorised` and the
+        origin is the configured one. A redirect (Cerner answers
         307) is followed only to a listed address, and never with the token of another origin."""
         redirects = {301, 302, 303, 307, 308}
         for _ in range(_MAX_HOPS):
             target, query = self._listed(url)
             call = _Call(
                 "GET", join_url(target, query), headers or {}, expect={*expect, *redirects}, max_bytes=max_bytes,
-                is_authorised=authorised and self.base.has_origin_of(target),
+                is_authorised=authorised and self.base.has_origin_of(target), least_speed=_LEAST_SPEED,
             )  # fmt: skip
             with self._streamed(call) as streamed:
                 if streamed.status not in redirects:
@@ -147,9 +153,9 @@ class GuardedClient:
         target, query = absolute(link, base or self.base.url + "/")
         return join_url(rebase(target, self.base, self._aliases) or self._listed(join_url(target, query))[0], query)
 
-    def paging(self) -> Paging:
-        """Counts the pages of a run; see `Paging.follow`."""
-        return Paging(self.resolve_link, self._limits.pages)
+    def paging(self, resolve: Callable[[str, str], str] | None = None) -> Paging:
+        """Counts the pages of a run; see `Paging.follow`. `resolve`: in place of `resolve_link`."""
+        return Paging(resolve or self.resolve_link, self._limits.pages)
 
     def close(self) -> None:
         """Closes all connections."""
@@ -275,6 +281,8 @@ class GuardedClient:
                 raise error_of(error, self._told(call)) from None
             if chunk is None:
                 return
+            if call.least_speed:
+                allowance.left += len(chunk) / call.least_speed
             yield chunk
 
     def _told(self, call: _Call) -> str:

@@ -1,0 +1,68 @@
+"""The adapter's own keys in `[[source]]`, checked when the source is opened."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Any, Literal
+
+import msgspec
+
+from adapters.transport import OPTIONS
+from service.ingest.fhir_r4.shapes import SHAPES
+from service.ingest.source import Fatal, SourceConfig
+
+COMPARTMENT = ("Consent", "Device", "DiagnosticReport", "ImagingStudy", "Observation", "Patient", "Specimen")
+"""The types that are used and lie in the compartment of a patient (FHIR R4 compartmentdefinition-patient.html)."""
+
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")  # FHIR R4 datatypes.html#id
+
+
+class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How an export is to be asked for; README.md says when to change what."""
+
+    export: Literal["patient", "group", "system"] = "patient"
+    group: str = ""  # the Group's id, with export = "group"
+    types: list[str] | None = None  # None: all that are used and can be had
+    since: date | None = None  # the first export begins here; None: everything there is
+    batch: int = 200  # records stored at once
+    wait_hours: float = 4.0  # how long a run waits for an export; the next one goes on waiting
+    file_bytes: int = 64 * 1024**3  # the largest file, inflated
+    check_counts: bool = True  # a file with other than the announced number of lines is not believed
+
+    @property
+    def asked(self) -> list[str]:
+        """The resource types to export: unless it is said otherwise all that are used, and for patients those that
+        belong to one (a server may answer 400 to any other)."""
+        return sorted(self.types or (SHAPES if self.export == "system" else COMPARTMENT))
+
+    def wants(self, kind: str) -> bool:
+        """Whether resources of this type are taken where the server sends them."""
+        return kind in (self.types or SHAPES)
+
+    @property
+    def path(self) -> str:
+        """Where an export is asked for, below the base (Bulk Data Access 2.0, Kick-off Request)."""
+        return {"patient": "Patient/$export", "group": f"Group/{self.group}/$export", "system": "$export"}[self.export]
+
+
+def read_options(config: SourceConfig) -> Options:
+    """The options of a source. Raises Fatal `bad-option` naming the key."""
+    own = {key: value for key, value in config.options.items() if key not in OPTIONS}
+    try:
+        options = msgspec.convert(own, Options)
+    except msgspec.ValidationError as error:
+        raise _bad(str(error)) from None
+    if unknown := [one for one in options.types or () if one not in SHAPES]:
+        raise _bad(f"types names {unknown[0]!r}; those that are used are {', '.join(sorted(SHAPES))}")
+    if (options.export == "group") != bool(_ID.fullmatch(options.group)):
+        raise _bad('group is the id of a Group, given where export = "group" and nowhere else')
+    for name, low, high in (("batch", 1, 1000), ("wait_hours", 0, 168), ("file_bytes", 1024, 2**50)):
+        value: Any = getattr(options, name)
+        if not low <= value <= high:
+            raise _bad(f"{name} is {value}; {low} to {high} is expected")
+    return options
+
+
+def _bad(why: str) -> Fatal:
+    return Fatal("bad-option", f"options of a Bulk Data source: {why}")
