@@ -29,7 +29,7 @@ ALLOWED = {
     "pynetdicom": ("adapters/dimse/",),
     "numpy": ("service/retrieval/",),
     "PIL": ("service/retrieval/",),
-    "pydicom": ("service/ingest/", "service/retrieval/", "fixtures/"),
+    "pydicom": ("service/ingest/", "service/retrieval/", "adapters/dimse/", "fixtures/"),
     "fhir": ("service/fhir_models.py",),
     "pydantic": ("service/settings.py", "service/source_settings.py"),
     "pydantic_settings": ("service/settings.py",),

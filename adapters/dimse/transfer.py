@@ -1,0 +1,210 @@
+"""Instances by C-GET or C-MOVE, as a stream: the archive sends the next one when the one before has been taken.
+
+The archive's C-STORE of each instance is answered by us only once there is room for it, and it sends one at a time, so
+that a study of a gigabyte never stands in memory. Whoever leaves early ends the transfer: C-CANCEL, then an abort.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from types import TracebackType
+from typing import Any, Protocol
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+from pynetdicom.dsutils import create_file_meta, encode_file_meta
+
+from adapters.dimse.association import Link
+from adapters.dimse.contexts import GET, MOVE, for_get, for_move
+from adapters.dimse.peer import Peer
+from adapters.dimse.statuses import CANCELLED, MISMATCH, OUT_OF_RESOURCES, PENDING, SOME_FAILED, SUCCESS, refusal
+from service.ingest.archive import is_uid
+from service.ingest.source import Retriable, SourceError
+
+_ROOM = 2  # instances that wait to be taken
+_CANCEL_SECONDS = 1.0
+_MESSAGE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One instance as it came: what the C-STORE says of it, and its data set, encoded in `transfer_syntax`."""
+
+    sop_class: str
+    sop_uid: str
+    transfer_syntax: str
+    data: bytes
+
+    def file(self) -> bytes:
+        """As a PS3.10 file; the preamble is of zeros, whatever the archive keeps there."""
+        meta = create_file_meta(
+            sop_class_uid=UID(self.sop_class),
+            sop_instance_uid=UID(self.sop_uid),
+            transfer_syntax=UID(self.transfer_syntax),
+        )
+        return b"\0" * 128 + b"DICM" + encode_file_meta(meta) + self.data
+
+
+def received_of(event: Any) -> Received:
+    """What a C-STORE request holds. Raises ValueError where its UIDs are none: nothing may be named after them."""
+    request = event.request
+    sop_class, sop_uid = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
+    if not (is_uid(sop_class) and is_uid(sop_uid)):
+        raise ValueError("not a DICOM UID")
+    return Received(sop_class, sop_uid, str(event.context.transfer_syntax), request.DataSet.getvalue())
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the archive said at the end: sub-operations that it completed, and that failed."""
+
+    status: int = -1
+    completed: int = 0
+    failed: int = 0
+
+
+class Moves(Protocol):
+    """Our receiver, to which an archive sends by C-MOVE."""
+
+    @property
+    def aet(self) -> str:
+        """Its AE title."""
+
+    def begin(self, take: Callable[[Any], int]) -> None:
+        """Gives what arrives to `take`."""
+
+    def end(self) -> None:
+        """Gives it no longer."""
+
+
+class Retrieval:
+    """One C-GET on an association of its own, as a context manager that iterates over `Received`.
+
+    Raises SourceError while iterating; afterwards `tally` tells how many the archive counted. `wanted` are the only
+    SOPInstanceUIDs that are taken (empty: whichever come). With `moves` it is a C-MOVE to that receiver.
+    """
+
+    def __init__(
+        self,
+        peer: Peer,
+        identifier: Dataset,
+        classes: Sequence[str],
+        wanted: frozenset[str] = frozenset(),
+        moves: Moves | None = None,
+    ) -> None:
+        contexts, roles = for_get(classes) if moves is None else (for_move(), [])
+        self._link = Link(peer, contexts, roles, self._store if moves is None else None)
+        self._peer, self._identifier, self._wanted, self._moves = peer, identifier, wanted, moves
+        self._service, self._name = (GET, "C-GET") if moves is None else (MOVE, "C-MOVE")
+        self._taken: queue.Queue[Received | SourceError | None] = queue.Queue(_ROOM)
+        self._left = threading.Event()
+        self._done = threading.Event()
+        self.tally = Tally()
+
+    def __enter__(self) -> Retrieval:
+        if self._moves is not None:
+            self._moves.begin(self._store)
+        try:
+            self._link.__enter__()
+        except BaseException:
+            self._end_moves()
+            raise
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        self._thread.start()
+        return self
+
+    def __iter__(self) -> Iterator[Received]:
+        until = monotonic() + self._peer.config.limits.answer_seconds
+        while True:
+            try:
+                found = self._taken.get(timeout=max(0.0, until - monotonic()))
+            except queue.Empty:
+                raise Retriable("slow", f"{self._name} was not answered to its end in time") from None
+            if found is None:
+                return
+            if isinstance(found, SourceError):
+                raise found
+            before = monotonic()
+            yield found
+            until += monotonic() - before  # what the reader does meanwhile does not count
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._left.set()
+        if not self._done.is_set():
+            self._cancel()
+        self._thread.join(self._peer.config.limits.read_seconds)
+        self._link.close()
+        self._end_moves()
+
+    def _end_moves(self) -> None:
+        if self._moves is not None:
+            self._moves.end()
+
+    def _cancel(self) -> None:
+        """C-CANCEL (PS3.4 C.4.3.1.5); an archive that goes on sending is left."""
+        if self._link.is_open:
+            with suppress(Exception):  # the association may end this very moment
+                self._link.assoc.send_c_cancel(_MESSAGE, query_model=self._service)
+        if not self._done.wait(_CANCEL_SECONDS):
+            self._link.abort()
+
+    def _run(self) -> None:
+        problem: SourceError | None
+        try:
+            problem = self._get()
+        except SourceError as error:
+            problem = error
+        except Exception as error:  # pynetdicom's: without an accepted context, ValueError
+            problem = Retriable("unable", f"{self._name} failed with {type(error).__name__}")
+        self._done.set()
+        self._put(problem)
+
+    def _get(self) -> SourceError | None:
+        """Lets the archive send; gives the error at its end, None where it was a success."""
+        self._link.require(self._service)
+        for status, _ in self._link.answers(self._send()):
+            if "Status" not in status:
+                raise self._link.gone(self._name)
+            self.tally = Tally(
+                status.Status,
+                status.get("NumberOfCompletedSuboperations") or 0,
+                status.get("NumberOfFailedSuboperations") or 0,
+            )
+            if status.Status not in PENDING:
+                break
+        end = self.tally.status
+        if end in (SUCCESS, SOME_FAILED) or (end == CANCELLED and self._left.is_set()):
+            return None
+        return refusal(end, self._name)
+
+    def _send(self) -> Any:
+        assoc = self._link.assoc
+        if self._moves is None:
+            return assoc.send_c_get(self._identifier, GET, msg_id=_MESSAGE)
+        return assoc.send_c_move(self._identifier, self._moves.aet, MOVE, msg_id=_MESSAGE)
+
+    def _store(self, event: Any) -> int:
+        """Our side of the archive's C-STORE; runs in the thread of `_run`, or in one of the receiver."""
+        try:
+            found = received_of(event)
+        except ValueError:
+            return MISMATCH
+        if self._wanted and found.sop_uid not in self._wanted:
+            return MISMATCH
+        self._link.socket.count_anew()
+        with self._link.resting():
+            return SUCCESS if self._put(found) else OUT_OF_RESOURCES
+
+    def _put(self, one: Received | SourceError | None) -> bool:
+        while not self._left.is_set():
+            with suppress(queue.Full):
+                self._taken.put(one, timeout=0.05)
+                return True
+        return False
