@@ -21,6 +21,7 @@ class LoadCounts:
     files: int = 0
     documents: int = 0
     studies: int = 0  # those whose DICOM series were looked at again
+    study_uids: set[str] = field(default_factory=set)  # those that DICOM documents told of, whether new or not
 
     def add(self, kind: str, outcome: str, reason: str = "") -> None:
         """Counts one resource of type `kind` ("-" when it is not known)."""
@@ -41,3 +42,4 @@ class LoadCounts:
         self.files += other.files
         self.documents += other.documents
         self.studies += other.studies
+        self.study_uids |= other.study_uids

@@ -111,13 +111,17 @@ class Loader:
                 intake.take(kept, one.content)
             elif isinstance(one.content, DicomInstance):
                 dicom.take(kept, one.content)
+                counts.study_uids.add(one.content.study_uid)
             elif isinstance(one.content, DicomJson):
                 dicom.take_json(kept, one.content, hashlib.sha256(one.body).digest())
+                counts.study_uids |= one.content.study_uids
             else:
                 problem = one.content
                 intake.reject(kept, problem.type, problem.place, problem.code, problem.reason)
         intake.settle(batch)
-        Assembly(batch, intake, context).run(dicom.settle(batch))
+        studies = dicom.settle(batch)
+        counts.study_uids |= {one.removeprefix("study/") for one in studies}
+        Assembly(batch, intake, context).run(studies)
         return counts
 
     def _read(self, document: Document) -> _Read:

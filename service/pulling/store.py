@@ -17,6 +17,7 @@ from service.pulling.leases import is_dead
 from service.pulling.packing import pack, tombstones, too_large
 from service.pulling.promises import check_batch, with_storable_key
 from service.registry import documents as document_rows
+from service.registry import images
 from service.registry import pulling as rows
 from service.registry import source_states
 from service.registry.columns import from_us, to_us
@@ -180,6 +181,7 @@ class PullStore:
         session = _session(batch)
         self._hold(session)
         rows.mark_read(session, ids)
+        images.note_holdings(session, self.source, counts.study_uids)
         outcomes = {one: counts.total(one) for one in OUTCOMES if one != "ignored"}
         rows.count_day(session, self.source, self.day_of(from_us(session.now)), outcomes)
 

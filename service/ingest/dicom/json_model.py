@@ -56,6 +56,12 @@ class DicomJson:
     rejected: Mapping[str, str] = field(default_factory=dict)
     deleted: tuple[str, ...] = ()
 
+    @property
+    def study_uids(self) -> set[str]:
+        """The studies that the document names."""
+        series = [one for one in (self.series, *self.deleted) if "/" in one]
+        return {one.study_uid for _, one in self.instances} | {one.partition("/")[0] for one in series}
+
 
 class _Form(msgspec.Struct):
     series: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from sqlalchemy import func, select
 
 from service.domain.errors import Unavailable
 from service.edge.parts import Parts
-from service.ingest.source import FHIR_JSON, Fatal, Listing, RawRecord, Retriable
-from service.registry import source_states
+from service.ingest.source import DICOM_JSON, FHIR_JSON, Fatal, Listing, RawRecord, Retriable
+from service.registry import images, source_states
 from service.registry.tables import document, pulled_document, pulled_record, report, result, source_state
 from tests.support import pulled
 from tests.support.serving import make_home
@@ -227,3 +228,21 @@ def test_stopped_between_storing_and_reading_the_next_run_reads(parts: Parts) ->
     assert outcome.received == 0
     assert outcome.counts.total("new") == 6
     assert (count(parts, result), count(parts, report)) == (2, 2)
+
+
+def test_studies_that_a_source_told_of_are_held_there_until_it_takes_them_back(parts: Parts) -> None:
+    tags = {"0020000D": "1.2.3", "0020000E": "1.2.3.1", "00080018": "1.2.3.1.1", "00100020": "C1", "00080060": "CT"}
+    body = json.dumps([{tag: {"vr": "UI", "Value": [value]} for tag, value in tags.items()}]).encode()
+    gone = b'{"deleted":["1.2.3/1.2.3.1"],"reason":"113001"}'
+    series = RawRecord("series/1.2.3/1.2.3.1", DICOM_JSON, body)
+    source = pulled.MemorySource([series])
+    pulled.puller(parts, source).pull(pulled.settings_of())
+    with parts.database.read() as conn:
+        found = images.held_by(conn, {(pulled.INSTITUTION, "1.2.3")})
+    ((held,),) = found.values()
+    assert (held.source, held.state, held.reachable) == (pulled.NAME, "held", True)
+    source.log.append(RawRecord(series.key, DICOM_JSON, gone, is_deletion=True))
+    pulled.puller(parts, source).pull(pulled.settings_of())
+    with parts.database.read() as conn:
+        ((held,),) = images.held_by(conn, {(pulled.INSTITUTION, "1.2.3")}).values()
+    assert held.state == "not-held"
