@@ -4,14 +4,16 @@ list of all that exists is compared with what was pulled."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 from adapters.fhir.cursor import TypeState, instant
 from adapters.fhir.pages import Row
 from adapters.fhir.questions import Params, Server
-from service.ingest.source import Fatal, Listing, Skippable
+from service.ingest.source import FHIR_JSON, Fatal, Listing, RawRecord, Skippable
 
 _LISTED_AT_ONCE = 500
+_NOTHING = RawRecord("", FHIR_JSON, b"")  # a version that the search gives: its body need not be remembered
 
 
 def way_of(server: Server, kind: str) -> str:
@@ -30,14 +32,14 @@ def deleted_since(server: Server, kind: str, state: TypeState) -> tuple[list[Row
     What was put again after its deletion is no deletion: of each resource only the newest version counts."""
     since = (state.history_until or server.until) - server.config.overlap
     asked: Params = [("_since", instant(since)), ("_count", str(server.options.page))]
-    newest: dict[str, tuple[datetime | None, Row | None]] = {}
+    newest: dict[str, Row] = {}
     number = 0
     try:
         for row in _rows(server, f"{kind}/_history", asked):
             number += 1
-            key, told = row.record.key, row if _is_told(row) else None
-            if key not in newest or _is_later(row.updated_at, newest[key][0]):
-                newest[key] = (row.updated_at, told)
+            key = row.record.key
+            if key not in newest or _is_later(row, newest[key]):
+                newest[key] = row if _is_told(row) else replace(row, record=_NOTHING)
     except (Skippable, Fatal) as error:
         if isinstance(error, Fatal) and error.code != "refused":
             raise
@@ -47,7 +49,7 @@ def deleted_since(server: Server, kind: str, state: TypeState) -> tuple[list[Row
             ) from None
         server.refused.add((kind, "_history"))
         return None
-    deleted = [row for _, row in newest.values() if row is not None]
+    deleted = [row for row in newest.values() if row.record is not _NOTHING]
     state.history_until = max(server.until, since)
     return deleted, number - len(deleted)
 
@@ -91,6 +93,9 @@ def _is_told(row: Row) -> bool:
     return row.record.is_deletion or (row.record.problem is not None and row.method == "DELETE")
 
 
-def _is_later(new: datetime | None, old: datetime | None) -> bool:
-    """A history begins with the newest version; a time later than that of the first one seen says otherwise."""
-    return new is not None and old is not None and new > old
+def _is_later(new: Row, old: Row) -> bool:
+    """Whether `new` is the later version of one resource. Where neither numbers nor times tell (HAPI gives a deletion
+    no time), the first one is: a history begins with the newest (FHIR R4 http.html#history)."""
+    if new.version is not None and old.version is not None:
+        return new.version > old.version
+    return new.updated_at is not None and old.updated_at is not None and new.updated_at > old.updated_at

@@ -20,6 +20,7 @@ from service.ingest.strict_json import BadJson, start_of_text
 
 _ID = re.compile(r"[^\s/#|?]{1,120}")
 _TAIL = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([^\s/#|?]{1,120})(?:/_history/[^/]+)?$")
+_NUMBER = re.compile(r'(?:^|["/])(\d{1,18})"?$')
 _TEMPORARY = {"transient", "lock-error", "no-store", "exception", "timeout", "incomplete", "throttled", "processing"}
 _NO_ACCESS = {"security", "login", "unknown", "expired", "forbidden", "suppressed"}
 
@@ -27,13 +28,15 @@ _NO_ACCESS = {"security", "login", "unknown", "expired", "forbidden", "suppresse
 @dataclass(frozen=True, slots=True)
 class Row:
     """One resource of a page: its record, whether it is what was searched for (or came along with it), when it was
-    last updated as its server says, and, in a history, how it came to be (`POST`, `PUT`, `DELETE`)."""
+    last updated as its server says, and, in a history, how it came to be (`POST`, `PUT`, `DELETE`) and the number of
+    its version, where that is a number."""
 
     record: RawRecord
     type: str
     is_match: bool = True
     updated_at: datetime | None = None
     method: str = ""
+    version: int | None = None
 
 
 @dataclass(slots=True)
@@ -80,6 +83,7 @@ class _Request(Struct):
 
 class _Response(Struct, rename={"last_modified": "lastModified"}):
     last_modified: str | None = None
+    etag: str | None = None
 
 
 class _Entry(Struct, rename={"full_url": "fullUrl"}):
@@ -90,8 +94,9 @@ class _Entry(Struct, rename={"full_url": "fullUrl"}):
     response: _Response | None = None
 
 
-class _Meta(Struct, rename={"last_updated": "lastUpdated"}):
+class _Meta(Struct, rename={"last_updated": "lastUpdated", "version_id": "versionId"}):
     last_updated: str | None = None
+    version_id: str | int | None = None
 
 
 class _Peek(Struct, rename={"resource_type": "resourceType"}):
@@ -234,7 +239,8 @@ def _row(body: bytes, peek: _Peek, entry: _Entry, mode: str | None, asked: str, 
     if stamp is None and method and entry.response:
         stamp = entry.response.last_modified
     record = RawRecord(f"{kind}/{name}", FHIR_JSON, body)
-    return Row(record, kind, mode != "include" and kind == asked, read_stamp(stamp, zone), method)
+    version = _version(str(peek.meta.version_id)) if peek.meta else None
+    return Row(record, kind, mode != "include" and kind == asked, read_stamp(stamp, zone), method, version)
 
 
 def _read_deletion(page: Page, raw: bytes, entry: _Entry, zone: tzinfo) -> None:
@@ -249,7 +255,8 @@ def _read_deletion(page: Page, raw: bytes, entry: _Entry, zone: tzinfo) -> None:
     else:
         stamp = entry.response.last_modified if entry.response else None
         record = RawRecord(f"{match[1]}/{match[2]}", FHIR_JSON, raw, is_deletion=True)
-        page.rows.append(Row(record, match[1], True, read_stamp(stamp, zone), "DELETE"))
+        version = _version(url) if "/_history/" in url else _version(entry.response.etag if entry.response else None)
+        page.rows.append(Row(record, match[1], True, read_stamp(stamp, zone), "DELETE", version))
 
 
 def _unusable(body: bytes, error: BadJson, kind: str, entry: _Entry | None = None) -> Row:
@@ -262,6 +269,12 @@ def _unusable(body: bytes, error: BadJson, kind: str, entry: _Entry | None = Non
 def _name_in(url: str | None, kind: str) -> str:
     match = _TAIL.search(url or "")
     return match[2] if match and match[1] == kind else ""
+
+
+def _version(text: str | None) -> int | None:
+    """The number a version id, its URL or its ETag (`W/"3"`) ends with."""
+    match = _NUMBER.search(text or "")
+    return int(match[1]) if match else None
 
 
 def read_stamp(text: str | None, zone: tzinfo) -> datetime | None:

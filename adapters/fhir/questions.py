@@ -17,7 +17,8 @@ from service.ingest.source import FHIR_JSON, Fatal, RawRecord, Skippable, Source
 
 Params = list[tuple[str, str]]
 
-ACCEPT = {"Accept": "application/fhir+json, application/json;q=0.9"}
+ACCEPT = {"Accept": "application/fhir+json, application/json;q=0.9", "Cache-Control": "no-cache"}
+"""HAPI gives the result of an equal search again for a minute unless it is told not to."""
 _OPTIONAL = ("_include", "_elements", "_sort")  # left out one after another where a search is refused
 _SHIFTING = re.compile(r"(?:^|[?&])_?(?:offset|skip|page|start|startindex|start-index|from)=\d+", re.IGNORECASE)
 _DATED = {"DiagnosticReport": "date", "Observation": "date", "ImagingStudy": "started", "Specimen": "collected"}

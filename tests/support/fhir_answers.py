@@ -137,6 +137,8 @@ class Answers:
             return Answer.outcome(501, "not-supported")
         asked = dict(query)
         found = self._store.history(kind, read_time(asked["_since"]) if "_since" in asked else None)
+        if self._faults.unordered:
+            found.reverse()
         return self._start(_Search(f"{kind}/_history", query, found, int(asked.get("_count", "50"))))
 
     def _search(self, kind: str, query: Params) -> Answer:
@@ -211,7 +213,9 @@ class Answers:
         is_deleted = version.body is None
         method = "DELETE" if is_deleted else "POST" if version.number == 1 else "PUT"
         request = {"method": method, "url": version.type if method == "POST" else version.ref}
-        response = {"status": "204" if is_deleted else "200", "lastModified": written(version.at)}
+        response = {"status": "204" if is_deleted else "200", "etag": f'W/"{version.number}"'}
+        if not self._faults.without_last_updated:
+            response["lastModified"] = written(version.at)
         resource = b"" if is_deleted else b',"resource":' + self._sent(version)
         told = json.dumps({"request": request, "response": response}).encode()[1:]
         return b"{" + url + resource + b"," + told

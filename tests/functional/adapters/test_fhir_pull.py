@@ -130,8 +130,11 @@ def test_deletion_while_the_first_run_was_interrupted_is_learned(server: FhirSer
     assert pull(config_of(server.url, overlap=timedelta(0)), first.cursor).deleted == ["Observation/o1"]
 
 
-def test_what_was_put_again_after_its_deletion_is_not_deleted(server: FhirServer) -> None:
+@pytest.mark.parametrize("fault", ["", "without_last_updated", "unordered"])
+def test_what_was_put_again_after_its_deletion_is_not_deleted(server: FhirServer, fault: str) -> None:
     fill(server, 5)
+    if fault:
+        setattr(server.faults, fault, True)
     first = pull(config_of(server.url))
     server.delete("Observation/o2")
     server.put(result(2))

@@ -200,3 +200,18 @@ def test_read_that_answers_no_resource_is_a_problem_of_that_record(body: bytes) 
 )
 def test_next_link_that_counts_rows_is_told_from_one_that_points(link: str, expected: bool) -> None:
     assert shifts(link) is expected
+
+
+def version_of(entry: bytes) -> tuple[bool, int | None]:
+    (row,) = read(b'{"resourceType":"Bundle","type":"history","entry":[' + entry + b"]}").rows
+    return row.record.is_deletion, row.version
+
+
+def test_number_of_a_version_is_read_wherever_a_server_puts_it() -> None:
+    deleted = b'{"request":{"method":"DELETE","url":"Observation/o%s"},"response":{"etag":"W/\\"%s\\""}}'
+    assert version_of(deleted % (b"1/_history/12", b"x")) == (True, 12)
+    assert version_of(deleted % (b"1", b"7")) == (True, 7)
+    assert version_of(deleted % (b"17", b"a0b")) == (True, None)
+    put = b'{"resource":{"resourceType":"Observation","id":"o1","meta":{"versionId":"%s"}},"request":{"method":"PUT"}}'
+    assert version_of(put % b"3") == (False, 3)
+    assert version_of(put % b"MTY4") == (False, None)
