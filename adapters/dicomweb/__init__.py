@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from adapters.dicomweb.archive import DicomWebArchive, open_archive
+from adapters.dicomweb.source import DicomWebSource, open_source
 
-__all__ = ["DicomWebArchive", "open_archive"]
+__all__ = ["DicomWebArchive", "DicomWebSource", "open_archive", "open_source"]

@@ -1,0 +1,73 @@
+"""Where a DICOMweb source is in its work: the days that were read, and how each recent study looked.
+
+DICOMweb has no "changed since" (PS3.18 10.6): what changed shows in the counts of a day that is listed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from service.ingest.source import Cursor
+
+SEEN, TAKEN, CLOSED = 0, 1, 2
+"""A study was seen and may still grow; was taken; was taken once more on the last day it is looked at."""
+
+
+def look_of(facts: Collection[str]) -> str:
+    """How a study looks: a short hash of what the lists say of it."""
+    return hashlib.blake2b("\n".join(sorted(facts)).encode(), digest_size=9).hexdigest()
+
+
+@dataclass(slots=True)
+class Progress:
+    """`through`: all days up to it were read. `studies` of each recent day, by a short hash of the study's UID: how it
+    looked, and what was done."""
+
+    through: date | None = None
+    studies: dict[str, dict[str, tuple[str, int]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, cursor: Cursor | None) -> Progress:
+        """The progress a cursor stands for; what cannot be read is read anew from the archive."""
+        if cursor is None:
+            return cls()
+        through = cursor.get("through")
+        days = cursor.get("studies") or {}
+        return cls(
+            date.fromisoformat(through) if through else None,
+            {
+                day: {key: (str(look), int(state)) for key, (look, state) in found.items()}
+                for day, found in days.items()
+            },
+        )
+
+    def to_cursor(self) -> Mapping[str, Any]:
+        """The cursor of this progress."""
+        days = {day: {key: list(one) for key, one in found.items()} for day, found in self.studies.items()}
+        return {"through": self.through.isoformat() if self.through else None, "studies": days}
+
+    def known(self, day: date, study_uid: str) -> tuple[str, int]:
+        """How the study looked and what was done with it; ("", SEEN) for a new one."""
+        return self.studies.get(day.isoformat(), {}).get(_short(study_uid), ("", SEEN))
+
+    def note(self, day: date, study_uid: str, look: str, state: int) -> None:
+        """Remembers how a study looks and what was done with it."""
+        self.studies.setdefault(day.isoformat(), {})[_short(study_uid)] = (look, state)
+
+    def keep_only(self, day: date, study_uids: Collection[str]) -> None:
+        """Forgets studies of the day that are no more."""
+        names = {_short(one) for one in study_uids}
+        found = self.studies.get(day.isoformat(), {})
+        self.studies[day.isoformat()] = {key: one for key, one in found.items() if key in names}
+
+    def forget_before(self, day: date) -> None:
+        """Forgets the days that are not looked at again."""
+        self.studies = {key: found for key, found in self.studies.items() if key >= day.isoformat()}
+
+
+def _short(study_uid: str) -> str:
+    return hashlib.blake2b(study_uid.encode(), digest_size=9).hexdigest()

@@ -1,0 +1,94 @@
+"""The series of a study as raw records: their metadata as the archive gives it (PS3.18 10.4.1.1.2), checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from adapters.dicomweb.days import ListedSeries, ListedStudy, series_key
+from adapters.dicomweb.questions import INSTANCE, PATIENT_ID, Questions, Row, read_rows
+from service.ingest.archive import is_uid
+from service.ingest.dicom.json_model import deletion_document, series_document
+from service.ingest.dicom.rejections import KEY_OBJECTS, read_rejections
+from service.ingest.source import DICOM_JSON, Fatal, RawRecord
+
+_MOST_INSTANCES = 5000  # asked for one by one
+
+
+@dataclass(slots=True)
+class StudyRecords:
+    """A study's records. `is_whole` False where instances that are listed could not be had: they may come later."""
+
+    records: list[RawRecord]
+    is_whole: bool = True
+    vanished: int = 0  # series that were listed and are not there
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    body: bytes
+    rows: list[Row]
+    problem: tuple[str, str] | None = None
+
+
+def read_study(questions: Questions, study: ListedStudy) -> StudyRecords:
+    """The records of a study's series. What a rejection note of the study forbids is withdrawn."""
+    read = {one.uid: found for one in study.series.values() if (found := _read_series(questions, study.uid, one))}
+    notes = [row for uid, one in read.items() if study.series[uid].modality == KEY_OBJECTS for row in one.rows]
+    rejected = read_rejections(notes)
+    made = StudyRecords([], vanished=len(study.series) - len(read))
+    for uid, one in read.items():
+        listed = study.series[uid]
+        made.records += _records(study, listed, one, rejected)
+        made.is_whole &= not listed.count.isdigit() or int(listed.count) == len(one.rows)
+    return made
+
+
+def _records(study: ListedStudy, listed: ListedSeries, read: _Read, rejected: dict[str, str]) -> Iterator[RawRecord]:
+    key, name = series_key(study.uid, listed.uid), f"{study.uid}/{listed.uid}"
+    if read.problem:
+        yield RawRecord(key, DICOM_JSON, read.body, problem=read.problem)
+        return
+    owners = {row.text(PATIENT_ID) for row in read.rows}
+    if len(owners) > 1 or not owners <= ({listed.patient_id} if listed.patient_id else study.patients):
+        reason = "the archive lists the series under another patient than its instances name; mend it there"
+        yield RawRecord(key, DICOM_JSON, deletion_document([name], "two-patients"), is_deletion=True)
+        yield RawRecord(key, DICOM_JSON, read.body, problem=("two-patients", reason))
+        return
+    mine = {uid: rejected[uid] for row in read.rows if (uid := row.text(INSTANCE)) in rejected}
+    if mine and len(mine) == len(read.rows):
+        yield RawRecord(key, DICOM_JSON, deletion_document([name], max(mine.values())), is_deletion=True)
+    else:
+        yield RawRecord(key, DICOM_JSON, series_document(study.uid, listed.uid, read.body, mine))
+
+
+def _read_series(questions: Questions, study_uid: str, listed: ListedSeries) -> _Read | None:
+    """The metadata of a series; None where the archive has it no more."""
+    path = f"studies/{study_uid}/series/{listed.uid}"
+    body = questions.metadata(path)
+    if body is None:
+        body = _one_by_one(questions, path)
+    if body is None:
+        return None
+    try:
+        rows = read_rows(body)
+    except Fatal as error:
+        return _Read(body, [], (error.code, "the metadata of the series is no DICOM JSON (PS3.18 F.2)"))
+    if not rows:
+        return _Read(body, [], ("no-metadata", "the archive lists the series and gives no metadata of it"))
+    return _Read(body.strip(), rows)
+
+
+def _one_by_one(questions: Questions, path: str) -> bytes | None:
+    """The metadata of the instances side by side, for archives that do not give those of a series; None where it lists
+    none."""
+    rows = questions.all_or_refuse(f"{path}/instances")
+    uids = [uid for row in rows[:_MOST_INSTANCES] if is_uid(uid := row.text(INSTANCE))]
+    if not uids:
+        return None
+    items = []
+    for uid in uids:
+        item = (questions.metadata(f"{path}/instances/{uid}") or b"").strip()
+        if item[:1] == b"[" and item[-1:] == b"]" and (inner := item[1:-1].strip()):
+            items.append(inner)
+    return b"[" + b",".join(items) + b"]"
