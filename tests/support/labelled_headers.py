@@ -31,13 +31,19 @@ class Verdict:
     answer: str
 
 
-def judge(study: LabelledStudy, catalogue: Catalogue) -> Verdict:
-    """Reads the study's instances as the service does, resolves the exam and compares."""
+def exam_parts(study: LabelledStudy, catalogue: Catalogue) -> tuple[tuple[ExamPart, ...], str]:
+    """What the exam shows, read from its files as the service reads them, and what the region rests on."""
     facts = [read_dicom(one).facts for one in study.instances()]
     resolved = resolve_exam(ExamFacts(parts=tuple(part_facts_of(one) for one in facts)), catalogue)
-    sure = () if resolved.region_basis == "conflict" else resolved.parts
+    return resolved.parts, resolved.region_basis
+
+
+def judge(study: LabelledStudy, catalogue: Catalogue) -> Verdict:
+    """Resolves the exam and compares."""
+    parts, basis = exam_parts(study, catalogue)
+    sure = () if basis == "conflict" else parts
     region = _region(study.shown, sure, catalogue)
-    answer = f"{resolved.region_basis} {[_text(one) for one in resolved.parts]}"
+    answer = f"{basis} {[_text(one) for one in parts]}"
     side = _side(study.shown, sure, catalogue)
     if region != "right" or not study.shown:
         return Verdict(study, region, side, None, None, answer)

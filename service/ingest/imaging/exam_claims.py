@@ -23,14 +23,17 @@ _MODALITIES_OF = {
 }  # fmt: skip
 """Where a technique word makes another exam. Elsewhere it only describes (静脉 in a CT report, DVT in a chest film)."""
 
+_ONLY_OF = {"2V": ("CHEST",), "UPRIGHT": (None, "ABDOMEN", "LOWERABDOMEN", "ABDOMENPELVIS")}
+"""Every joint is filmed in two views and every chest standing; only here does the word make another exam."""
+
 _TOLD_BY_REPORT = frozenset({"LD", "A", "CTPA", "U", "CAC", "V", "INTERVENTION", "SIMULATION"})
 """Techniques that a report's text can add: the others (DWI, lymph nodes, veins) are what any report talks about."""
 
 
 def is_technique_of(technique: str | None, modality: str, region: str | None) -> bool:
     """Whether this technique word makes another exam for the modality and region."""
-    if technique is None or (technique == "2V" and region != "CHEST"):
-        return False  # every other joint is filmed in two views as a rule; the catalogue's items are
+    if technique is None or region not in _ONLY_OF.get(technique, (region,)):
+        return False
     return not modality or modality in _MODALITIES_OF.get(technique, (modality,))
 
 

@@ -147,8 +147,8 @@ def _regions(
     if not said and not named:
         return site, "body-site"
     by_series = _common(named, said, catalogue)
-    if by_series and not _common(site, named, catalogue):
-        return by_series, by_name  # a study of several regions whose header repeats the first
+    if by_series and not _common(site, named, catalogue) and _common(site, said, catalogue):
+        return by_series, by_name  # a study of several regions whose header repeats one of them
     for words in (said, named):
         basis = "code" if words is said and by_name == "code" else "body-site"
         if near := _common(site, words, catalogue):

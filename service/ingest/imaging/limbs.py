@@ -1,4 +1,4 @@
-"""The parts of limbs and joints, by the coarser region whose name stands for any of them."""
+"""The parts of limbs, joints and the spine, by the coarser region whose name stands for any of them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ LIMB_PARTS = {
     "KNEE": frozenset({"PATELLA"}),
     "ANKLE": frozenset({"CALCANEUS"}),
     "FOOT": frozenset({"CALCANEUS", "TOE"}),
+    "SPINE": frozenset({"CSPINE", "TSPINE", "LSPINE", "SSPINE", "COCCYX", "CTSPINE", "TLSPINE", "LSSPINE"}),
 }
 
 
 def as_parts(text: str, tokens: tuple[Token, ...]) -> tuple[Token, ...]:
     """The tokens, a limb or joint that is right before a part of it read as that part: 左手舟骨 is the scaphoid, not
-    the hand; RLE KNEE and LOWER EXTREMITY RIGHT KNEE are the knee."""
+    the hand; RLE KNEE and LOWER EXTREMITY RIGHT KNEE are the knee, SPINE LUMBAR is not the whole spine."""
     merged: list[Token] = []
     for token in tokens:
         coarse = _last_region(text, merged, token) if token.kind == "region" else None

@@ -34,6 +34,10 @@ PHRASES = {
     ),
     "region=CSPINE": "颈3|颈4|颈5|颈6|颈7|C3-4|C4-5|C5-6|C6-7|C3/4|C4/5|C5/6|C6/7|C3-7|C3-C7|C4-7|C2-7|C1-7|C2-C7",
     "region=PELVIS": "PELV",
+    "region=SINUS": "上颌窦|额窦|筛窦|蝶窦|MAXILLARY SINUS|FRONTAL SINUS|MAXILLARY SINUSES|FRONTAL SINUSES",
+    "region=IAC": "INTERNAL AUDITORY MEATUS|INTERNAL AUDITORY MEATI",
+    "region=LOWERLIMB technique=VEIN": "LEG VEIN|LEG VEINS",
+    "region=LOWERLIMB technique=ARTERY": "LEG ARTERY|LEG ARTERIES",
     "region=ADRENAL": "双肾上腺|双侧肾上腺",
     "region=LSSPINE": "腰骶段",
     "region=FINGER": "食指|示指|中指|环指|无名指|小指|第2指|第3指|第4指|第5指",
@@ -79,6 +83,7 @@ PHRASES = {
         "MRCP|胆道水成像|胆胰水成像|胰胆管成像|胰胆管水成像|胆胰管成像|磁共振胰胆管成像|磁共振胰胆管造影|胰胆管造影|CHOLANGIOPANCREATOGRAPHY"
     ),
     "technique=PIT": "垂体|鞍区|PITUITARY",
+    "technique=BONE": "BONY",
     "region=PELVIS technique=BONE": "骨盆|BONY PELVIS|PELVIC BONES|PELVIC BONE",
     "technique=VEIN": "静脉|VEIN|VEINS|VENOUS|DVT",
     "technique=ARTERY": "动脉|ARTERY|ARTERIES|ARTERIAL",

@@ -398,3 +398,81 @@ def test_scouts_are_localizers(facts: dict[str, object]) -> None:
 
 def test_damaged_stored_facts_are_read_as_absent() -> None:
     assert part_facts_of({"Modality": None, "ImageType": 3, "AnatomicRegionSequence": [["x"], 4]}) == PartFacts()
+
+
+# --- messy headers ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body_part", "name", "region"),
+    [
+        ("EXTREMITY", "左膝CT", "KNEE"), ("LEG", "左股骨CT", "FEMUR"), ("LEG", "下肢CT", "LOWERLIMB"),
+        ("ARM", "右腕CT", "WRIST"), ("ABDOMEN", "下腹部CT", "LOWERABDOMEN"), ("CHEST", "左锁骨CT", "CLAVICLE"),
+        ("FOOT", "跟骨CT", "CALCANEUS"), ("KNEE", "髌骨CT", "PATELLA"), ("SPINE", "CT SPINE LUMBAR", "LSPINE"),
+        ("CHEST", "双肺HRCT", "CHEST"),
+    ],
+)  # fmt: skip
+def test_console_with_few_body_parts_does_not_contradict_the_name(body_part: str, name: str, region: str) -> None:
+    resolved = exam(ct(body_part=body_part), description=name)
+    assert {one.region for one in resolved.parts} == {region}
+    assert resolved.region_basis == "body-site"
+
+
+@pytest.mark.parametrize(
+    ("body_part", "name"),
+    [("ABDOMEN", "盆腔CT"), ("LEG", "右腕CT"), ("FOOT", "右手CT"), ("CHEST", "腰椎CT"), ("KNEE", "髋关节CT")],
+)
+def test_body_part_elsewhere_than_the_name_is_a_conflict(body_part: str, name: str) -> None:
+    assert exam(ct(body_part=body_part), description=name).region_basis == "conflict"
+
+
+def test_limb_without_a_joint_is_no_region() -> None:
+    assert [one.region for one in exam(ct(body_part="EXTREMITY")).parts] == [None]
+    assert [one.region for one in exam(ct(), description="四肢CT").parts] == [None]
+
+
+def test_series_that_names_its_own_region_is_not_the_one_the_header_repeats() -> None:
+    parts = (
+        ct(body_part="ABDOMEN", descriptions=("chest plain",)),
+        ct(body_part="ABDOMEN", descriptions=("上腹 动脉期",)),
+    )
+    assert shown(exam(*parts, description="胸部平扫+上腹部增强")) == {
+        ("CT", "CHEST", None, "without", None),
+        ("CT", "ABDOMEN", None, "with", None),
+    }
+
+
+def test_series_and_protocol_elsewhere_than_the_name_are_a_conflict() -> None:
+    assert exam(ct(body_part="HEAD", descriptions=("Head 5mm",)), description="胸部CT平扫").region_basis == "conflict"
+    assert exam(ct(body_part="CHEST", descriptions=("Head 5mm",)), description="头颅CT").region_basis == "conflict"
+
+
+def test_side_that_series_and_name_dispute_is_not_told() -> None:
+    assert {one.laterality for one in exam(mr(descriptions=("Shoulder_L COR",)), description="右肩MRI").parts} == {None}
+
+
+def test_both_sides_in_the_header_and_one_in_the_name_are_the_one_that_both_say() -> None:
+    assert {one.laterality for one in exam(mr(laterality="B"), description="左膝MRI").parts} == {"L"}
+
+
+def test_bile_ducts_added_by_mrcp_are_not_shown_plain() -> None:
+    assert shown(exam(mr(body_part="ABDOMEN"), description="上腹部MRI平扫+MRCP")) == {
+        ("MR", "ABDOMEN", None, "without", None),
+        ("MR", "GALLBLADDER", None, "without", "MRCP"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "technique"),
+    [("下肢动脉CTA", "A"), ("CT ANGIOGRAM CHEST FOR PE", "CTPA"), ("CT ANGIO ABDOMEN/PELVIS", "A")],
+)
+def test_angiography_is_no_plain_exam_beside_it(name: str, technique: str) -> None:
+    assert {one.technique for one in exam(ct(), description=name).parts} == {technique}
+
+
+def test_film_of_a_standing_patient_is_another_exam_of_the_abdomen_only() -> None:
+    def technique(name: str) -> set[str | None]:
+        return {one.technique for one in exam(PartFacts(modality="DX"), description=name).parts}
+
+    assert technique("腹部立位平片") == {"UPRIGHT"}
+    assert technique("Chest erect PA") == technique("KNEE STANDING ERECT AP") == {None}
