@@ -23,7 +23,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a server is to be asked; README.md says when to change what."""
 
     types: list[str] | None = None  # None: those of IN_ORDER that the server offers
-    page: int = 100  # resources of one page (_count)
+    page: int = 200  # resources of one page (_count)
     since: date | None = None  # the first run begins here; None: with the oldest
     settle_seconds: float = 0.0  # what changed later than this before a run is left for the next
     clock_ahead_hours: float = 0.0  # how far lastUpdated runs ahead of the server's own Date

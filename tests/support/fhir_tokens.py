@@ -7,7 +7,7 @@ import base64
 import secrets
 import time
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 import jwt
 
@@ -86,5 +86,5 @@ class Tokens:
         client, password = form.get("client_id", ""), form.get("client_secret", "")
         kind, _, given = headers.get("authorization", "").partition(" ")
         if kind.lower() == "basic":
-            client, _, password = base64.b64decode(given).decode().partition(":")
+            client, _, password = (unquote(one) for one in base64.b64decode(given).decode().partition(":"))
         return bool(password) and self.passwords.get(client) == password
