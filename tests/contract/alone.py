@@ -62,22 +62,13 @@ class Alone(Asking):
         self.fill(world)
         config = world.config()
         whole = self.pull_until_quiet(config)
-        for n in range(1, len(whole.batches) + 1):
-            given = self._killed_after(world, n)
-            for _ in range(5):
-                self.pull(config, given.cursor, given)
-            assert given.bodies == whole.bodies, f"killed after batch {n} of {len(whole.batches)}"
-
-    def _killed_after(self, world: World, n: int) -> Given:
-        """What came in the first `n` batches of runs that follow each other; the last one is broken off there."""
-        given = Given()
-        while len(given.batches) < n:
-            with closing(self.open_source(world.config())) as source:
-                for pulled in source.pull(given.cursor):
-                    given.take(pulled)
-                    if len(given.batches) == n:
-                        break
-        return given
+        count = len(whole.batches)
+        for n in sorted({*range(1, count + 1, -(-count // 8)), count}):
+            given = Given()
+            for pulled in whole.batches[:n]:
+                given.take(pulled)
+            self.catch_up(config, given, whole)
+            assert given.bodies == whole.bodies, f"killed after batch {n} of {count}"
 
     def test_cursor_of_long_ago_still_leads_to_everything_since(self, world: World) -> None:
         self.fill(world)

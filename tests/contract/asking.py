@@ -125,6 +125,13 @@ class Asking:
                 return given
         raise AssertionError(f"every one of {most} runs brought something other, from a system where nothing changes")
 
+    def catch_up(self, config: SourceConfig, given: Given, whole: Given, most: int = 5) -> None:
+        """Runs on, at least once, until all is there that the whole has."""
+        for _ in range(most):
+            self.pull(config, given.cursor, given)
+            if given.bodies == whole.bodies:
+                return
+
     def fill(self, world: World, n: int = MANY) -> list[str]:
         """Adds `n` examinations, a second apart; their keys."""
         keys = []

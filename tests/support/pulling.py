@@ -85,6 +85,7 @@ class Installation:
     institution: str = INSTITUTION
     network: Network = NETWORK
     limits: Limits = LIMITS
+    lease_us: int = 60_000_000
     outcomes: list[Outcome] = field(default_factory=list)
 
     @property
@@ -97,7 +98,7 @@ class Installation:
         day_of = calendar_day(self.network.zone)
         return PullStore(
             self.database, self.keys, self.ingest_store, self.name, self.institution, self.kind, new_owner(), day_of,
-            record_bytes=self.limits.record_bytes,
+            lease_us=self.lease_us, record_bytes=self.limits.record_bytes,
         )  # fmt: skip
 
     def pull(self, source: Any, step: Step = lambda _: None) -> Outcome:
@@ -107,7 +108,7 @@ class Installation:
         assert store.take(), "the source is pulled by another process"
         try:
             loader = Loader(self.ingest_store, self.institution, package_catalogue(), self.network)
-            outcome = PullRun(source, store, loader, self.limits, step=step).run()
+            outcome = PullRun(source.pull, store, loader, self.limits, step=step).run()
             self.outcomes.append(outcome)
             return outcome
         finally:
@@ -149,6 +150,13 @@ class Installation:
         """The refs of all records that are known and not gone, as they stand in columns."""
         with self.database.read() as conn:
             return set(conn.execute(select(pulled_record.c.ref).where(pulled_record.c.is_gone.is_(False))).scalars())
+
+    def check_every_record_is_counted(self) -> None:
+        """What came was known, or stands in exactly one document; what listings missed likewise."""
+        days = self.days()
+        with self.database.read() as conn:
+            kept = conn.execute(select(func.sum(pulled_document.c.records))).scalar() or 0
+        assert kept == days.get("received", 0) - days.get("known", 0) + days.get("deleted", 0)
 
     def check_nothing_is_stuck(self) -> None:
         """No document waits to be read, no lease is held, and no document is kept twice."""
