@@ -41,10 +41,8 @@ def instance_part(part: BodyPart, asked: Place) -> Part:
         raise Fatal(
             "wrong-part", "the archive gave an instance of another study or series than asked; nothing is shown"
         )
-    if first[_PREAMBLE : _PREAMBLE + 4] == b"DICM":
-        first = bytes(_PREAMBLE) + first[_PREAMBLE:]
     syntax = header.meta.get(0x00020010, b"").decode("ascii", "replace")
-    return Part(DICOM, chain([first], part.chunks), syntax, found[2], size_of(part))
+    return Part(DICOM, chain([bytes(_PREAMBLE) + first[_PREAMBLE:]], part.chunks), syntax, found[2], size_of(part))
 
 
 def size_of(part: BodyPart) -> int | None:
@@ -58,11 +56,11 @@ def _first_bytes(chunks: Iterator[bytes]) -> tuple[bytes, Header]:
     data, needed = bytearray(), _FIRST
     while True:
         is_whole = not _fill(data, chunks, needed)
+        if not data.startswith(b"DICM", _PREAMBLE):  # PS3.10 7.1: what WADO-RS gives are files
+            raise Skippable("not-dicom", "the archive gave something that is no DICOM file")
         header = _read(bytes(data))
         if header is not None and (header.at_pixels or _is_named(header)):
             return bytes(data), header
-        if header is None and (is_whole or needed >= MAX_HEADER):
-            raise Skippable("not-dicom", "the archive gave something that is no DICOM file")
         if is_whole or needed >= MAX_HEADER:
             raise Retriable("cut-off", "an instance ended before it said which it is")
         needed *= 8
