@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapters.dimse.archive import open_archive
 from adapters.dimse.peer import read_peer
 from adapters.dimse.receiver import open_receiver
 from adapters.dimse.source import DimseSource
@@ -13,4 +14,4 @@ def open_source(config: SourceConfig) -> Source:
     return DimseSource(read_peer(config))
 
 
-__all__ = ["open_receiver", "open_source"]
+__all__ = ["open_archive", "open_receiver", "open_source"]

@@ -146,9 +146,13 @@ def compose(
     made = []
     for sop, image in sorted(images.items()):
         layers = (headers[sop], image, series, study) if sop in headers else (image, of_all, series, study)
-        made.append(dict(sorted(_of_instance(merged(*layers)).items())))
-    body = json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode()
-    return series_document(*names, body, rejected)
+        made.append(_of_instance(merged(*layers)))
+    return series_document(*names, encode(made), rejected)
+
+
+def encode(data: Json | list[Json]) -> bytes:
+    """As bytes that are the same for the same content."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
 _OF_ROWS = frozenset((0x00080052, 0x00080054, 0x00080056, 0x00080061, 0x00201206, 0x00201208, 0x00201209))

@@ -15,12 +15,14 @@ from adapters.dimse.queries import retrieve
 from adapters.dimse.receiver import Receiver, Take
 from adapters.dimse.statuses import MISMATCH
 from adapters.dimse.transfer import Retrieval
+from service.ingest.source import Retriable
 
 
 class Mover:
     """Our receiver for the C-MOVEs of one archive; listens from the first one on. Several threads may use it."""
 
     def __init__(self, peer: Peer) -> None:
+        self._peer = peer
         self._receiver = Receiver(peer, self._arrived, {peer.aet, *peer.options.allowed_aets})
         self._busy, self._opening = threading.Lock(), threading.Lock()
         self._take: Take | None = None
@@ -37,13 +39,17 @@ class Mover:
             if not self._is_open:
                 self._receiver.__enter__()
                 self._is_open = True
-        self._busy.acquire()
+        seconds = self._peer.config.limits.answer_seconds
+        if not self._busy.acquire(timeout=seconds):
+            raise Retriable("busy", f"another C-MOVE from {self._peer.aet} took longer than {seconds:.0f} s")
         self._take = take
 
-    def end(self) -> None:
-        """The turn of the next one."""
-        self._take = None
-        self._busy.release()
+    def end(self, take: Take) -> None:
+        """The turn of the next one, where it was this one's."""
+        with self._opening:
+            if self._take == take:
+                self._take = None
+                self._busy.release()
 
     def _arrived(self, event: Any) -> int:
         take = self._take

@@ -51,6 +51,11 @@ class Row:
         text = self.values.text(tag)
         return int(text) if text.isdigit() and text.isascii() and len(text) < 10 else None
 
+    def count(self, tag: int) -> int | None:
+        """A number that is kept in binary (US)."""
+        found = next(iter(self.data.get(f"{tag:08X}", {}).get("Value", ())), None)
+        return found if isinstance(found, int) else None
+
 
 STUDY_UID, SERIES_UID, SOP_UID, SOP_CLASS = 0x0020000D, 0x0020000E, 0x00080018, 0x00080016
 PATIENT_ID, MODALITY, AVAILABILITY = 0x00100020, 0x00080060, 0x00080056

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.dimse import queries
-from adapters.dimse.compose import Json, compose, shared, texts
+from adapters.dimse.compose import Json, compose, encode, shared, texts
 from adapters.dimse.finding import Finder
 from adapters.dimse.headers import Headers, ReadsHeaders
 from adapters.dimse.queries import PROJECTION, Row
@@ -109,7 +108,7 @@ class StudyReader:
 def two_patients(study_uid: str, rows: Sequence[Row], series: Sequence[str]) -> StudyRead:
     """A study that its archive has under two patients: nobody can say whose it is, so it is refused, and what was
     taken of it before is withdrawn."""
-    body = b"[" + b",".join(sorted(_encoded(one.data) for one in rows)) + b"]"
+    body = encode(sorted((one.data for one in rows), key=encode))
     reason = "the archive has this StudyInstanceUID under two patients; correct it there"
     found = StudyRead([RawRecord(f"study/{study_uid}", DICOM_JSON, body, problem=("two-patients", reason))])
     found.records += [deletion(study_uid, one, "two-patients") for one in sorted(set(series)) if one]
@@ -154,7 +153,3 @@ def _rejections(every: Sequence[_Series]) -> dict[str, str]:
     """Instances that rejection notes of the study forbid to use, with the note's code."""
     notes = [note for one in every if one.modality == KEY_OBJECTS for note in one.headers.found.values()]
     return read_rejections(JsonValues(one) for one in notes)
-
-
-def _encoded(data: Json) -> bytes:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from time import monotonic
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -68,6 +67,18 @@ class Tally:
     failed: int = 0
 
 
+Item = Received | SourceError | None
+"""What a retrieval gives: an instance, the error that ended it, or None at its end."""
+
+
+def next_of(room: queue.Queue[Item], seconds: float) -> Item:
+    """The next item. Raises Retriable `slow` where none comes."""
+    try:
+        return room.get(timeout=seconds)
+    except queue.Empty:
+        raise Retriable("slow", f"no instance came for {seconds:.0f} s") from None
+
+
 class Moves(Protocol):
     """Our receiver, to which an archive sends by C-MOVE."""
 
@@ -78,15 +89,16 @@ class Moves(Protocol):
     def begin(self, take: Callable[[Any], int]) -> None:
         """Gives what arrives to `take`."""
 
-    def end(self) -> None:
-        """Gives it no longer."""
+    def end(self, take: Callable[[Any], int]) -> None:
+        """Gives it no longer, if it still does."""
 
 
 class Retrieval:
     """One C-GET on an association of its own, as a context manager that iterates over `Received`.
 
     Raises SourceError while iterating; afterwards `tally` tells how many the archive counted. `wanted` are the only
-    SOPInstanceUIDs that are taken (empty: whichever come). With `moves` it is a C-MOVE to that receiver.
+    SOPInstanceUIDs that are taken (empty: whichever come). With `moves` it is a C-MOVE to that receiver. What it
+    receives goes into `room`, at the end None or an error, where another is to take it.
     """
 
     def __init__(
@@ -96,12 +108,13 @@ class Retrieval:
         classes: Sequence[str],
         wanted: frozenset[str] = frozenset(),
         moves: Moves | None = None,
+        room: queue.Queue[Item] | None = None,
     ) -> None:
         contexts, roles = for_get(classes) if moves is None else (for_move(), [])
         self._link = Link(peer, contexts, roles, self._store if moves is None else None)
         self._peer, self._identifier, self._wanted, self._moves = peer, identifier, wanted, moves
         self._service, self._name = (GET, "C-GET") if moves is None else (MOVE, "C-MOVE")
-        self._taken: queue.Queue[Received | SourceError | None] = queue.Queue(_ROOM)
+        self._room: queue.Queue[Item] = room or queue.Queue(_ROOM)
         self._left = threading.Event()
         self._done = threading.Event()
         self.tally = Tally()
@@ -119,19 +132,10 @@ class Retrieval:
         return self
 
     def __iter__(self) -> Iterator[Received]:
-        until = monotonic() + self._peer.config.limits.answer_seconds
-        while True:
-            try:
-                found = self._taken.get(timeout=max(0.0, until - monotonic()))
-            except queue.Empty:
-                raise Retriable("slow", f"{self._name} was not answered to its end in time") from None
-            if found is None:
-                return
+        while (found := next_of(self._room, self._peer.config.limits.answer_seconds)) is not None:
             if isinstance(found, SourceError):
                 raise found
-            before = monotonic()
             yield found
-            until += monotonic() - before  # what the reader does meanwhile does not count
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -145,7 +149,7 @@ class Retrieval:
 
     def _end_moves(self) -> None:
         if self._moves is not None:
-            self._moves.end()
+            self._moves.end(self._store)
 
     def _cancel(self) -> None:
         """C-CANCEL (PS3.4 C.4.3.1.5); an archive that goes on sending is left."""
@@ -164,6 +168,9 @@ class Retrieval:
         except Exception as error:  # pynetdicom's: without an accepted context, ValueError
             problem = Retriable("unable", f"{self._name} failed with {type(error).__name__}")
         self._done.set()
+        if problem is None:
+            self._link.close()
+            self._end_moves()
         self._put(problem)
 
     def _get(self) -> SourceError | None:
@@ -202,9 +209,9 @@ class Retrieval:
         with self._link.resting():
             return SUCCESS if self._put(found) else OUT_OF_RESOURCES
 
-    def _put(self, one: Received | SourceError | None) -> bool:
+    def _put(self, one: Item) -> bool:
         while not self._left.is_set():
             with suppress(queue.Full):
-                self._taken.put(one, timeout=0.05)
+                self._room.put(one, timeout=0.05)
                 return True
         return False
