@@ -63,7 +63,10 @@ class Exports:
                 f"{self._options.path} was {what}; 202 with Content-Location is expected: see whether the server "
                 "offers Bulk Data at this level (options.export) and the account may use it",
             )
-        return self._client.resolve_file(where, f"{self._client.base.url}/{self._options.path}")
+        status = self._client.resolve_file(where, f"{self._client.base.url}/{self._options.path}")
+        if not self._client.is_own(status):
+            raise Fatal("foreign-address", "Content-Location leads to a host of files, not to the server itself")
+        return status
 
     def _start(self, since: str) -> str:
         if not since:
@@ -75,7 +78,9 @@ class Exports:
 
     def ask(self, status: str) -> Waiting | tuple[Manifest, datetime]:
         """How the export goes: how long to wait, or its manifest with the time up to which the next export may rely on
-        it. Raises Lost."""
+        it. Raises Lost, also for an address of a time when the source was configured otherwise."""
+        if not self._client.is_own(status):
+            raise Lost("the export was asked for at another address")
         answer = self._client.get(status, headers=_JSON, expect={202, 429, 500, *_FAILED})
         if answer.status in (202, 429):
             return _waiting(answer)

@@ -149,15 +149,16 @@ def _unusable(line: Line, kind: str, code: str, reason: str) -> RawRecord:
 def _take_resource(taken: Taken, line: Line, kind: str) -> None:
     line.body.decode()  # FHIR JSON is UTF-8; msgspec looks at the elements it reads only
     peek = _peek(line.body)
+    name = "" if peek.id is None else str(peek.id)
     if peek.resource_type != kind:
         found = peek.resource_type or ""
         told = found if _NAME.fullmatch(found) else "no resource"
         taken.records.append(_unusable(line, kind, "wrong-file", f"{told} stands in a file announced as {kind}"))
-    elif not _ID.fullmatch(str(peek.id)):
+    elif not _ID.fullmatch(name):
         reason = "a resource of an export has an id of 1 to 64 characters"
         taken.records.append(_unusable(line, kind, "bad-id", reason))
     else:
-        taken.records.append(RawRecord(f"{kind}/{peek.id}", FHIR_JSON, line.body))
+        taken.records.append(RawRecord(f"{kind}/{name}", FHIR_JSON, line.body))
 
 
 def _take_deletions(taken: Taken, line: Line, kind: str) -> None:

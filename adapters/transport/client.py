@@ -148,6 +148,13 @@ class GuardedClient:
             )
         return join_url(own, query)
 
+    def is_own(self, url: str) -> bool:
+        """Whether `get` would ask there: below the base, or listed and on the same origin."""
+        try:
+            return bool(self._own_url(url, (), None))
+        except Fatal:
+            return False
+
     def resolve_file(self, link: str, base: str = "") -> str:
         """As `resolve_link`, for files and status addresses: also what lies below an address in `file_hosts`."""
         target, query = absolute(link, base or self.base.url + "/")

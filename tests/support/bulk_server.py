@@ -16,9 +16,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.support.fhir_answers import Answer
-from tests.support.fhir_server import Asked, FhirServer, _Handler
-from tests.support.fhir_store import written
+from tests.support.fhir_answers import Answer, Answers
+from tests.support.fhir_server import Asked, Faults, FhirServer, _Handler
+from tests.support.fhir_store import FhirStore, written
+from tests.support.fhir_tokens import Tokens
 
 Json = dict[str, Any]
 
@@ -73,12 +74,21 @@ class BulkServer(FhirServer):
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(port)
+        self._http.RequestHandlerClass = _BulkHandler
+        self.forget()
+
+    def forget(self) -> None:
+        """Holds nothing, was asked nothing, misbehaves in nothing."""
+        self.faults = Faults()
+        self.store = FhirStore(self._tick)
+        self.answers = Answers(self.store, self.faults, self.url)
+        self.tokens = Tokens(self.origin)
+        self.asked = []
         self.bulk = BulkFaults()
         self.exports = 0
         self.given_back: list[int] = []
         self.served: list[str] = []
         self._exports: dict[int, _Export] = {}
-        self._http.RequestHandlerClass = _BulkHandler
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
         parts = urlsplit(target)
