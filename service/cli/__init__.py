@@ -19,6 +19,8 @@ COMMANDS = {
     "load": "service.cli.load",
     "pull": "service.cli.pull",
     "sources": "service.cli.sources",
+    "source": "service.cli.source",
+    "replay": "service.cli.replay",
     "rejected": "service.cli.rejected",
     "identity": "service.cli.identity",
     "match": "service.cli.match",

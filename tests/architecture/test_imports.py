@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 
 EDGES = ("service/api/", "service/cds_hooks/", "service/edge/", "service/bootstrap.py", "service/cli/serve.py")
 STORES = (
-    "service/pulling/store.py", "service/registry/", "service/audit/",
-    "service/recognition/", "service/decisions/", "service/identity/store/",
+    "service/pulling/store.py", "service/pulling/mapping.py", "service/registry/", "service/audit/",
+    "service/recognition/", "service/decisions/", "service/identity/store/", "service/retrieval/",
 )  # fmt: skip
 
 ALLOWED = {
