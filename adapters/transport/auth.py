@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from adapters.transport.answers import Answer
 from adapters.transport.patience import Clock
-from adapters.transport.urls import Base, join_url, parse_base, parse_bases, split_url
+from adapters.transport.urls import Base, join_url, parse_bases, split_url
 from service.ingest.source import Fatal, Retriable, SourceConfig
 
 Ask = Callable[[str, str, Mapping[str, str], bytes], Answer]
@@ -72,10 +72,18 @@ class Fixed:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenEndpoint:
+    """Where a token is asked for, and how that address was written: so it stands in an assertion (`aud`)."""
+
+    url: str
+    written: str
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """How a token is asked for: where, and a form with its headers, made anew each time."""
 
-    find_url: Callable[[], str]
+    find: Callable[[], TokenEndpoint]
     make_form: Callable[[str], tuple[dict[str, str], dict[str, str]]]
 
 
@@ -104,10 +112,10 @@ class OAuth:
         return True
 
     def _fetch(self) -> tuple[str, float]:
-        url = self._grant.find_url()
-        form, headers = self._grant.make_form(url)
+        endpoint = self._grant.find()
+        form, headers = self._grant.make_form(endpoint.written)
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json", **headers}
-        answer = self._ask("POST", url, headers, urlencode(form).encode())
+        answer = self._ask("POST", endpoint.url, headers, urlencode(form).encode())
         given = _object(answer.body, "the token endpoint")
         if answer.status >= 400:
             code = given.get("error")
@@ -135,27 +143,27 @@ def open_keeper(config: SourceConfig, own: Base, ask: Ask, clock: Clock) -> Keep
     if kind not in ("client-credentials", "smart-backend"):
         raise Fatal("bad-credentials", f"credentials = {kind!r} is not known; see the README of adapters/transport")
     make_form = _client_form(config) if kind == "client-credentials" else _smart_form(config)
-    return OAuth(Grant(_token_url(config, own, ask), make_form), ask, clock)
+    return OAuth(Grant(_token_endpoint(config, own, ask), make_form), ask, clock)
 
 
 def _client_form(config: SourceConfig) -> Callable[[str], tuple[dict[str, str], dict[str, str]]]:
     identity, secret = _secret(config, "client_id"), _secret(config, "client_secret")
     form = {"grant_type": "client_credentials", **_scope(config, "")}
     if config.options.get("token_auth", "basic") == "post":
-        return lambda url: ({**form, "client_id": identity, "client_secret": secret}, {})
+        return lambda audience: ({**form, "client_id": identity, "client_secret": secret}, {})
     pair = f"{quote(identity, safe='')}:{quote(secret, safe='')}"  # RFC 6749 2.3.1: form-encoded before base64
     header = {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
-    return lambda url: (dict(form), dict(header))
+    return lambda audience: (dict(form), dict(header))
 
 
 def _smart_form(config: SourceConfig) -> Callable[[str], tuple[dict[str, str], dict[str, str]]]:
     identity = _secret(config, "client_id")
     key, algorithm, key_id = _signing_key(_secret(config, "private_key"), config.secrets.get("key_id"))
 
-    def make(url: str) -> tuple[dict[str, str], dict[str, str]]:
+    def make(audience: str) -> tuple[dict[str, str], dict[str, str]]:
         now = int(time.time())
         claims = {
-            "iss": identity, "sub": identity, "aud": url, "iat": now, "exp": now + ASSERTION_SECONDS,
+            "iss": identity, "sub": identity, "aud": audience, "iat": now, "exp": now + ASSERTION_SECONDS,
             "jti": randomness.token_urlsafe(24),
         }  # fmt: skip
         assertion = jwt.encode(claims, key, algorithm, headers={"kid": key_id} if key_id else None)
@@ -185,15 +193,15 @@ def _signing_key(text: str, key_id: str | None) -> tuple[Any, str, str | None]:
     raise Fatal("bad-credentials", "the secret private_key must be an RSA or a P-384 private key (RS384, ES384)")
 
 
-def _token_url(config: SourceConfig, own: Base, ask: Ask) -> Callable[[], str]:
+def _token_endpoint(config: SourceConfig, own: Base, ask: Ask) -> Callable[[], TokenEndpoint]:
     """Finds the token endpoint: the setting, which is trusted, or what the server names on a listed host."""
     given = config.options.get("token_url")
     hosts = (own, *parse_bases(config.options.get("token_hosts", ()), "token_hosts"))
     if given is not None:
-        fixed = parse_base(str(given), "options.token_url").url
+        fixed = TokenEndpoint(join_url(*split_url(str(given), "options.token_url")), str(given))
         return lambda: fixed
 
-    def discover() -> str:
+    def discover() -> TokenEndpoint:
         answer = ask("GET", f"{own.url}/.well-known/smart-configuration", {"Accept": "application/json"}, b"")
         named = _object(answer.body, ".well-known/smart-configuration").get("token_endpoint")
         if not isinstance(named, str):
@@ -201,7 +209,7 @@ def _token_url(config: SourceConfig, own: Base, ask: Ask) -> Callable[[], str]:
         target, query = split_url(named, "token_endpoint")
         if not any(target.has_origin_of(one) for one in hosts):
             raise Fatal("foreign-address", f"token_endpoint lies on {target.origin}; list it in options.token_hosts")
-        return join_url(target, query)
+        return TokenEndpoint(join_url(target, query), named)
 
     return discover
 

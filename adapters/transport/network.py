@@ -25,6 +25,7 @@ from service.ingest.source import Fatal, Retriable, SourceConfig
 Resolve = Callable[[str, int], Sequence[str]]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_MOST_ADDRESSES = 4  # tried one after another, each for connect_seconds
 _IDLE_SECONDS = 15.0  # a connection kept for the next request; shorter than servers usually keep theirs
 _METADATA = frozenset(  # where clouds hand out credentials, outside the link-local range
     ipaddress.ip_address(one) for one in ("100.100.100.200", "192.0.0.192", "fd00:ec2::254")
@@ -155,7 +156,7 @@ class _Backend(httpcore.NetworkBackend):
         if not allowed:
             hint = "" if self._allow_private else "; a source in a private network needs allow_private = true"
             raise Fatal("private-address", f"the host {host} has no address that may be connected to{hint}")
-        return allowed
+        return allowed[:_MOST_ADDRESSES]
 
 
 class _Body(httpx.SyncByteStream):

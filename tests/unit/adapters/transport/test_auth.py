@@ -148,6 +148,17 @@ def test_smart_backend_signs_an_assertion_of_its_own_each_time(
     assert len(set(seen)) == 2
 
 
+def test_audience_of_an_assertion_is_written_as_the_server_writes_it() -> None:
+    key, hospital = ec.generate_private_key(ec.SECP384R1()), Hospital()
+    hospital.discovered = "http://AUTH.hospital:80/token?tenant=7"
+    secrets = {"client_id": "me", "private_key": pem(key)}
+    open_client(hospital, "smart-backend", secrets, token_hosts=["http://auth.hospital"]).get("Patient")
+    (request,) = hospital.asked_for_tokens()
+    assertion = parse_qs(request.content.decode())["client_assertion"][0]
+    assert jwt.decode(assertion, key.public_key(), ["ES384"], audience=hospital.discovered)["sub"] == "me"
+    assert str(request.url) == "http://auth.hospital/token?tenant=7"
+
+
 def test_key_of_a_kind_smart_does_not_allow_is_refused() -> None:
     key = pem(ec.generate_private_key(ec.SECP256R1()))
     with pytest.raises(Fatal, match="P-384"):
