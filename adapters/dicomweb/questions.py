@@ -98,7 +98,7 @@ class Questions:
 
 
 def _refused(status: int) -> Retriable | Fatal:
-    if status >= 500:
+    if status == 500:
         return Retriable("server-error", f"a QIDO-RS question was answered {status}; the archive's own log says why")
     return Fatal("refused", f"a QIDO-RS question was answered {status}; is the address its DICOMweb root?")
 

@@ -65,7 +65,8 @@ class _Run:
     def see(self, study: ListedStudy, now: datetime) -> None:
         """Raises the watermark to a study that was taken; a clock that is ahead counts as now."""
         if study.started is not None:
-            self.watermark = max(self.watermark or study.started, min(study.started, now))
+            started = min(study.started, now)
+            self.watermark = max(self.watermark or started, started)
 
 
 class DicomWebSource:

@@ -60,6 +60,7 @@ class Faults:
     drops_frames: bool = False
     wait: float = 0.0  # seconds before the first byte
     body: bytes = b""  # of every answer
+    metadata: dict[str, bytes] = field(default_factory=dict)  # UID a path holds: its metadata instead
     kind: str = ""  # Content-Type of every answer
 
 
@@ -69,6 +70,14 @@ class Request:
 
     path: str
     headers: dict[str, str]
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = False
+    request_queue_size = 64
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes half way is no news."""
 
 
 class DicomWebServer:
@@ -104,8 +113,7 @@ class DicomWebServer:
             def log_message(self, *_: object) -> None:
                 """Nothing is told."""
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = False
+        self._http = _Http(("127.0.0.1", 0), Handler)
         self.port: int = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -188,6 +196,8 @@ class DicomWebServer:
         if not found:
             return 404, "text/plain", b"no"
         if parts[-1] == "metadata":
+            if other := next((body for uid, body in self.faults.metadata.items() if uid in parts), b""):
+                return 200, "application/dicom+json", other
             items = [{**json_, "7FE00010": {"vr": "OW", "BulkDataURI": "http://elsewhere/bulk"}} for _, json_ in found]
             return 200, "application/dicom+json", json.dumps(items).encode()
         if parts[-1] == "rendered":
