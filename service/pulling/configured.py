@@ -37,7 +37,7 @@ def resolve(source: SourceSettings, network_zone: ZoneInfo) -> SourceConfig:
         address=source.address,
         zone=ZoneInfo(source.timezone) if source.timezone else network_zone,
         overlap=source.overlap,
-        limits=Limits(**source.limits.model_dump()),
+        limits=limits_of(source),
         credentials=source.credentials.kind,
         secrets=secrets,
         options=source.options,
@@ -46,6 +46,11 @@ def resolve(source: SourceSettings, network_zone: ZoneInfo) -> SourceConfig:
         client_certificate=source.client_certificate,
         client_key=source.client_key,
     )
+
+
+def limits_of(source: SourceSettings) -> Limits:
+    """What the source may cost the hospital, and us."""
+    return Limits(**source.limits.model_dump())
 
 
 def choose(sources: Sequence[SourceSettings], names: Sequence[str]) -> list[SourceSettings]:

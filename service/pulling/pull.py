@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from service.domain.catalogue import Catalogue
 from service.domain.errors import InvalidInput, TestOnceError
 from service.domain.network import Network
 from service.ingest.pipeline import Loader
-from service.ingest.source import Fatal, Source, SourceError
-from service.pulling.configured import FindAdapter, resolve
+from service.ingest.port import IngestStore
+from service.ingest.source import Cursor, Fatal, Pulled, Readiness, Source, SourceError
+from service.pulling import mapping
+from service.pulling.configured import FindAdapter, limits_of, resolve
 from service.pulling.leases import new_owner
 from service.pulling.run import OnProgress, Outcome, PullRun, Step, Stopping
 from service.pulling.store import PullStore, calendar_day
@@ -49,14 +53,50 @@ class Puller:
         except SourceError:
             raise
         except InvalidInput as error:
-            faults = "; ".join(f"{one.pointer}: {one.message}".lstrip(": ") for one in error.faults)
-            raise Fatal("configuration", f"{error}{': ' if faults else ''}{faults}") from None
+            raise Fatal("configuration", _in_words(error)) from None
         except TestOnceError as error:
             raise Fatal("configuration", str(error)) from None
         except Exception as error:
             raise Fatal(
                 "adapter-failed", f"the adapter could not be opened: {type(error).__name__}; look at its settings"
             ) from None
+
+    def probe(self, settings: SourceSettings) -> None:
+        """Asks the source, right here, whether it answers. Raises SourceError where it does not."""
+        with self._opened(settings) as source:
+            source.probe()
+
+    def check(self, settings: SourceSettings) -> Readiness:
+        """What the source says of itself, with a sample. Raises SourceError where there is nothing to talk to."""
+        with self._opened(settings) as source:
+            return source.check()
+
+    @contextmanager
+    def _opened(self, settings: SourceSettings) -> Iterator[Source]:
+        """The source, opened for a question. Whatever else an adapter raises is its own mistake: only the kind is told,
+        for the text may quote what it read."""
+        source = self.open(settings)
+        try:
+            yield source
+        except (SourceError, TestOnceError):
+            raise
+        except Exception as error:
+            raise Fatal(
+                "adapter-failed", f"the adapter failed with {type(error).__name__}; this is a defect of it"
+            ) from None
+        finally:
+            source.close()
+
+    def loader(self, settings: SourceSettings, store: IngestStore | None = None) -> Loader:
+        """What reads the source's documents, under the mapping profile that its settings name; with a `store` of its
+        own (a rehearsal) the profile that is in force stays. Raises SourceError `configuration` where the profile has
+        mistakes."""
+        catalogue, network = self.policy()
+        try:
+            own = mapping.apply(self.database, settings, catalogue, keep=store is None)
+        except InvalidInput as error:
+            raise Fatal("configuration", _in_words(error)) from None
+        return Loader(store or self.store, settings.institution, own, network)
 
     def holds_images(self, settings: SourceSettings) -> bool:
         """Whether the source's adapter can give out images."""
@@ -75,16 +115,13 @@ class Puller:
     ) -> Outcome | None:
         """Pulls the source once. None when another process is at it. A source's own trouble is in the outcome.
         When `stopping` says so, the run ends after the batch it is at."""
-        catalogue, network = self.policy()
+        _, network = self.policy()
         store = self.store_of(settings, network)
         if not store.take():
             return None
-        source: Source | None = None
         try:
-            source = self.open(settings)
-            loader = Loader(self.store, settings.institution, catalogue, network)
-            limits = resolve(settings, network.zone).limits
-            outcome = PullRun(source, store, loader, limits, on_progress, self.step, stopping).run()
+            pull, limits = partial(self._pull, settings), limits_of(settings)
+            outcome = PullRun(pull, store, self.loader(settings), limits, on_progress, self.step, stopping).run()
         except SourceError as error:
             outcome = Outcome(settings.name, error=error)
         except LeaseLost:
@@ -92,11 +129,16 @@ class Puller:
         except BaseException:
             store.end({})  # nothing is said of the source: it was not its fault
             raise
-        finally:
-            if source is not None:
-                source.close()
         store.end(self._said(settings, store, outcome))
         return outcome
+
+    def _pull(self, settings: SourceSettings, cursor: Cursor | None) -> Iterator[Pulled]:
+        """The source's batches. It is opened only now: what waits to be read is read where it cannot be opened too."""
+        source = self.open(settings)
+        try:
+            yield from source.pull(cursor)
+        finally:
+            source.close()
 
     def store_of(self, settings: SourceSettings, network: Network) -> PullStore:
         """The database as the pulling of this source sees it."""
@@ -109,16 +151,18 @@ class Puller:
         """The columns of the source's state after a run."""
         now = self.database.now_us()
         error = outcome.error
+        said: dict[str, Any]
         if outcome.stopped:
             return {"due_at": now, "reached_at": now}
         if error is None:
-            return {
+            said = {
                 "finished_at": now, "due_at": now + _us(settings.every), "failures": 0, "reached_at": now,
-                "error_class": None, "error_code": None, "error": None, "warning": outcome.warning,
+                "error_class": None, "error_code": None, "error": None,
             }  # fmt: skip
+            return said | {"warning": outcome.warning} if outcome.listed else said
         failures = store.state().failures + 1
         is_fatal = isinstance(error, Fatal)
-        said: dict[str, Any] = {
+        said = {
             "failures": failures, "failed_at": now, "error_class": "fatal" if is_fatal else "retriable",
             "error_code": error.code[:40], "error": error.message[:1000],
             "due_at": now + _us(_LONGEST_PAUSE if is_fatal else pause_after(failures, error.retry_after)),
@@ -136,6 +180,11 @@ def pause_after(failures: int, retry_after: float | None) -> timedelta:
         pause = max(pause, min(timedelta(seconds=retry_after), _LONGEST_PAUSE))
     spread: float = random.uniform(1.0, 1.25)  # noqa: S311 - to spread load, not to keep a secret
     return pause * spread
+
+
+def _in_words(error: InvalidInput) -> str:
+    faults = "; ".join(f"{one.pointer}: {one.message}".lstrip(": ") for one in error.faults)
+    return f"{error}{': ' if faults else ''}{faults}"
 
 
 def _us(span: timedelta) -> int:

@@ -16,7 +16,7 @@ from time import monotonic
 from service.domain.errors import TestOnceError, Unavailable
 from service.ingest.counts import LoadCounts
 from service.ingest.pipeline import Document, Loader
-from service.ingest.source import Cursor, Fatal, Limits, Pulled, Retriable, Source, SourceError
+from service.ingest.source import Cursor, Fatal, Limits, Pulled, Retriable, SourceError
 from service.pulling.store import Kept, PullStore
 from service.registry.pulling import LeaseLost, PulledDocument
 
@@ -38,6 +38,8 @@ class At:
 
 
 OnProgress = Callable[[At], None]
+Pull = Callable[[Cursor | None], Iterator[Pulled]]
+"""`Source.pull` of a source that is opened by then, or when it is called."""
 Stopping = Callable[[], bool]
 """Whether the run shall end after the batch it is at."""
 Step = Callable[[str], None]
@@ -59,6 +61,7 @@ class Outcome:
     error: SourceError | None = None
     warning: str | None = None
     watermark: datetime | None = None
+    listed: bool = False
     stopped: bool = False
 
     @property
@@ -74,6 +77,7 @@ class Outcome:
         self.known += kept.known
         self.deleted += kept.deleted
         self.warning = kept.warning or self.warning
+        self.listed = self.listed or pulled.listing is not None
         for reason, n in kept.ignored.items():
             self.ignored[reason] = self.ignored.get(reason, 0) + n
         if pulled.watermark is not None:
@@ -85,7 +89,7 @@ class PullRun:
 
     def __init__(
         self,
-        source: Source,
+        pull: Pull,
         store: PullStore,
         loader: Loader,
         limits: Limits,
@@ -93,7 +97,7 @@ class PullRun:
         step: Step = lambda _name: None,
         stopping: Stopping = lambda: False,
     ) -> None:
-        self._source = source
+        self._pull = pull
         self._store = store
         self._loader = loader
         self._limits = limits
@@ -135,7 +139,7 @@ class PullRun:
         until = monotonic() + self._limits.run_seconds
         batches: Iterator[Pulled] | None = None
         try:
-            batches = self._source.pull(cursor)
+            batches = self._pull(cursor)
             for _ in range(self._limits.pages):
                 if self._lost.is_set():
                     raise LeaseLost(f"source {self._store.source} is pulled by another process")

@@ -17,9 +17,8 @@ from service.pulling.leases import is_dead
 from service.pulling.packing import pack, tombstones, too_large
 from service.pulling.promises import check_batch, with_storable_key
 from service.registry import documents as document_rows
-from service.registry import images
+from service.registry import images, source_states
 from service.registry import pulling as rows
-from service.registry import source_states
 from service.registry.columns import from_us, to_us
 from service.registry.database import Database
 from service.registry.ingest_store import SqlBatch, SqlIngestStore

@@ -38,11 +38,14 @@ class MemorySource:
     size: int = 3
     listings: list[Listing] = field(default_factory=list)
     fail: dict[int, Exception] = field(default_factory=dict)
+    open_error: Exception | None = None
     opened: int = 0
     closed: int = 0
 
     def open(self, _config: SourceConfig) -> Source:
         """As an adapter's `open_source`."""
+        if self.open_error is not None:
+            raise self.open_error
         self.opened += 1
         return self
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from service.pulling.run import Outcome, PullRun
 from service.pulling.store import PullStore, calendar_day
 from service.reference.catalogue_file import package_catalogue
 from service.registry import canonical, patients, rejections, report_rows
+from service.registry.columns import EPOCH
 from service.registry.database import Database
 from service.registry.ingest_store import SqlIngestStore
 from service.registry.source_states import SourceState
@@ -124,6 +126,15 @@ class Installation:
             if n >= 2 and not (outcomes[-1].stored or outcomes[-1].deleted):
                 return outcomes
         raise AssertionError(f"every one of {most} runs brought something new, from a source where nothing changes")
+
+    def replay(self) -> None:
+        """Everything that ever came is read again, in the order in which it came, as `testonce replay` does."""
+        store, after = self.store(), -1
+        loader = Loader(self.ingest_store, self.institution, package_catalogue(), self.network)
+        now = datetime.now(UTC) + timedelta(days=1)
+        while page := store.between(EPOCH, now, after, 4 * 1024 * 1024, 250):
+            loader.load([document for _, document in page], again=True)
+            after = page[-1][0].id
 
     def contents(self) -> Contents:
         """What the registry holds."""

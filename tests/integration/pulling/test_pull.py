@@ -246,3 +246,19 @@ def test_studies_that_a_source_told_of_are_held_there_until_it_takes_them_back(p
     with parts.database.read() as conn:
         ((held,),) = images.held_by(conn, {(pulled.INSTITUTION, "1.2.3")}).values()
     assert held.state == "not-held"
+
+
+def test_what_waits_is_read_though_the_source_cannot_be_opened(parts: Parts) -> None:
+    source = pulled.MemorySource(pulled.everything(1), size=50)
+
+    def stop(name: str) -> None:
+        if name == "kept":
+            raise Unavailable("the power is gone")
+
+    with pytest.raises(Unavailable):
+        pulled.puller(parts, source, step=stop).pull(pulled.settings_of())
+    source.open_error = Fatal("bad-credentials", "the secret token is missing")
+    outcome = pulled.puller(parts, source).pull(pulled.settings_of())
+    assert outcome is not None
+    assert outcome.error is source.open_error
+    assert count(parts, result) == 1
