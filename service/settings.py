@@ -70,6 +70,20 @@ class Settings(BaseSettings):
     token_minutes: int = Field(
         default=60, ge=1, le=525_600, description="Life of a token of `testonce token`, in minutes."
     )
+    image_cache_bytes: int = Field(
+        default=2 * 1024**3,
+        ge=0,
+        description="Bytes of pictures and images kept an hour, sealed, under `images` in the home folder. 0: none.",
+    )
+    renderers: int = Field(
+        default=1, ge=1, le=16, description="Child processes of one process that draw what an archive cannot."
+    )
+    slow_link_mbits: float = Field(
+        default=50.0,
+        ge=0,
+        description="Mbit/s; a requester that takes images slower gets them compressed without loss where it takes "
+        "any form. 0: never.",
+    )
     source: tuple[SourceSettings, ...] = Field(
         default=(), description="Hospital systems that are pulled from: `[[source]]`, see docs/sources.md."
     )
@@ -153,8 +167,31 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise InvalidInput("the settings cannot be used", [_unknown(path, key) for key in unknown])
     for key in ("home", "keys_file"):
         if isinstance(raw.get(key), str):
-            raw[key] = path.expanduser().resolve().parent / Path(raw[key]).expanduser()
+            raw[key] = _beside(path, raw[key])
+    for source in raw["source"] if isinstance(raw.get("source"), list) else ():
+        _place_files(path, source)
     return raw
+
+
+_FILES_OF_A_SOURCE = ("mapping", "ca_file", "client_certificate", "client_key")
+
+
+def _place_files(path: Path, source: object) -> None:
+    """Makes the relative paths of a `[[source]]` count from the folder of the settings file `path`."""
+    if not isinstance(source, dict):
+        return
+    for key in _FILES_OF_A_SOURCE:
+        if isinstance(source.get(key), str):
+            source[key] = _beside(path, source[key])
+    credentials = source.get("credentials")
+    secrets = credentials.get("secrets") if isinstance(credentials, dict) else None
+    for secret in secrets.values() if isinstance(secrets, dict) else ():
+        if isinstance(secret, dict) and isinstance(secret.get("file"), str):
+            secret["file"] = _beside(path, secret["file"])
+
+
+def _beside(path: Path, text: str) -> Path:
+    return path.expanduser().resolve().parent / Path(text).expanduser()
 
 
 def _unknown(path: Path, key: str) -> Fault:

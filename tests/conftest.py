@@ -9,7 +9,12 @@ import pytest
 for _name in [one for one in os.environ if one.startswith("TESTONCE_")]:
     del os.environ[_name]  # tests work on installations of their own, never on that of whoever runs them
 
-pytest_plugins = ["tests.support.databases", "tests.support.orthanc", "tests.support.serving"]
+pytest_plugins = [
+    "tests.support.databases",
+    "tests.support.orthanc",
+    "tests.support.serving",
+    "tests.support.installed",  # after those it imports: pytest must see each of them first
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

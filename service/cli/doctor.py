@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.domain.errors import InvalidInput, TestOnceError, Unavailable
+from service.domain.errors import Fault, InvalidInput, TestOnceError, Unavailable
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+    from service.source_settings import SourceSettings
 
 
-def doctor() -> None:
-    """Say what is wrong with the configuration, the keys, the database and the reference data."""
+def doctor(
+    probe: Annotated[bool, typer.Option("--probe", help="Also ask each source whether it answers.")] = False,
+) -> None:
+    """Say what is wrong with the configuration, the keys, the database, the reference data and the sources.
+
+    Nothing is sent over the network, unless --probe asks for it.
+    """
     problems = 0
-    for name, check in _checks():
+    for name, check in _checks(probe):
         try:
             typer.echo(f"ok       {name}: {check()}")
         except TestOnceError as error:
@@ -27,10 +38,10 @@ def doctor() -> None:
     typer.echo("nothing is wrong")
 
 
-def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
+def _checks(probe: bool) -> Iterator[tuple[str, Callable[[], str]]]:
     """Each check with its name, in the order in which one needs the other; each says what it found or raises."""
     from service.bootstrap import load_keys, open_parts
-    from service.settings import Settings, load_settings, unknown_variables
+    from service.settings import load_settings, unknown_variables
 
     known: list[Settings] = []
 
@@ -118,3 +129,29 @@ def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
         return f"{counted(verdict.entries, 'entry', 'entries')}, intact"
 
     yield "audit log", audit
+    for one in current.source:
+        yield f"source {one.name}", partial(_source, current, one, probe)
+
+
+def _source(settings: Settings, source: SourceSettings, probe: bool) -> str:
+    """Whether the source's settings can be used, and, when asked, whether it answers."""
+    from service.bootstrap import open_parts, open_puller
+    from service.ingest.source import Level, SourceError
+    from service.pulling.readiness import configuration
+
+    parts = open_parts(settings)
+    try:
+        puller = open_puller(parts)
+        wrong = [one for one in configuration(puller, source) if one.level is Level.PROBLEM]
+        if wrong:
+            raise InvalidInput("it cannot be pulled", [Fault(one.name, one.text) for one in wrong])
+        answers = ""
+        if probe:
+            try:
+                puller.probe(source)
+            except SourceError as error:
+                raise Unavailable(f"{error.code}: {error.message}") from None
+            answers = ", answers"
+    finally:
+        parts.close()
+    return f"{source.kind} of {source.institution}{answers}{'' if source.enabled else '; it is disabled'}"

@@ -11,7 +11,6 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from service.domain.errors import TestOnceError
 from service.ingest.source import SourceError
 from service.pulling.pull import Puller
 from service.registry import source_states
@@ -85,15 +84,7 @@ class Probes:
     def ask(self, source: SourceSettings) -> str | None:
         """Asks once, right here: the code of the error, None where it answered."""
         try:
-            opened = self._puller.open(source)
-            try:
-                opened.probe()
-            finally:
-                opened.close()
+            self._puller.probe(source)
         except SourceError as error:
             return error.code
-        except TestOnceError:
-            raise
-        except Exception:  # the adapter's own mistake; its text may quote what it read
-            return "adapter-failed"
         return None

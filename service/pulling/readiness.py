@@ -54,13 +54,9 @@ def check(puller: Puller, settings: SourceSettings) -> Checked:
     if not found.is_ready:
         return found
     try:
-        opened = puller.open(settings)
-        try:
-            opened.probe()
-            found.findings.append(Finding("probe", Level.OK, "it answers"))
-            told = opened.check()
-        finally:
-            opened.close()
+        puller.probe(settings)
+        found.findings.append(Finding("probe", Level.OK, "it answers"))
+        told = puller.check(settings)
     except SourceError as error:
         found.findings.append(Finding(error.code, Level.PROBLEM, error.message))
         return found
