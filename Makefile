@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-build-isolation
 
-.PHONY: help install demo test fast check fix bench lock
+.PHONY: help install demo test fast check fix bench interop lock
 
 help:  ## these lines
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -65,6 +65,9 @@ fix: install .venv/.locked  ## what ruff can mend
 
 bench: install .venv/.locked .venv/.data .system  ## speed against the floors of the same run (docs/benchmarks.md)
 	@$(BIN)/python -m benchmarks $(BENCHFLAGS)
+
+interop: install .venv/.locked  ## the FHIR adapter against HAPI FHIR; needs Java 17 and Maven, fetches 400 MB once
+	@$(BIN)/python -m pytest tests/interop/hapi_fhir.py $(TESTFLAGS)
 
 lock: install .venv/.locked  ## resolve pyproject.toml again into requirements/*.txt
 	@$(COMPILE) $(LOCKFLAGS) --extra dev --output-file requirements/dev.txt pyproject.toml
