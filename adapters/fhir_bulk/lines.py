@@ -60,7 +60,8 @@ def split_lines(chunks: Iterator[bytes], most: int) -> Iterator[Line]:
         start = 0
         while (end := chunk.find(b"\n", start)) >= 0:
             number += 1
-            held.append(chunk[start:end])
+            if size <= most:
+                held.append(chunk[start:end])
             yield _line(number, held, size + end - start, most)
             held, size, start = [], 0, end + 1
         if size <= most:
