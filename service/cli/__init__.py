@@ -18,6 +18,7 @@ COMMANDS = {
     "catalogue": "service.cli.catalogue",
     "load": "service.cli.load",
     "pull": "service.cli.pull",
+    "receive": "service.cli.receive",
     "sources": "service.cli.sources",
     "source": "service.cli.source",
     "replay": "service.cli.replay",

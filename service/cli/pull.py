@@ -47,7 +47,7 @@ def pull(
         return
     parts = open_parts(settings)
     try:
-        with _until_stopped() as stop:
+        with until_stopped() as stop:
             if watch:
                 _watch(parts, open_puller(parts), chosen, stop)
                 return
@@ -140,7 +140,7 @@ def record(parts: Parts, source: SourceSettings, outcome: Outcome | None) -> Non
 
 
 @contextmanager
-def _until_stopped() -> Iterator[threading.Event]:
+def until_stopped() -> Iterator[threading.Event]:
     """An event that SIGINT and SIGTERM set: the batch at hand is stored, then it ends. A second SIGINT ends at once,
     which loses nothing either."""
     stop = threading.Event()

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from service.domain.errors import Fault, InvalidInput
 from service.ingest.archive import ImageArchive
-from service.ingest.source import Limits, Source, SourceConfig
+from service.ingest.source import Limits, RawRecord, Source, SourceConfig
 from service.source_settings import SourceSettings
 
 OpenSource = Callable[[SourceConfig], Source]
 OpenArchive = Callable[[SourceConfig], ImageArchive]
+OpenReceiver = Callable[[SourceConfig, Callable[[RawRecord], None]], AbstractContextManager[Any]]
+"""Opens what listens; it calls its second argument with each record, which returns once that is stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """What the package of a kind offers: how it is opened as a source, and, where it holds images, as an archive."""
+    """What the package of a kind offers: how it is opened as a source; where it holds images, as an archive; where it
+    can push, how it is listened to."""
 
     open_source: OpenSource
     open_archive: OpenArchive | None = None
+    open_receiver: OpenReceiver | None = None
 
 
 FindAdapter = Callable[[str], Adapter]

@@ -15,11 +15,11 @@ from service.domain.errors import InvalidInput, TestOnceError
 from service.domain.network import Network
 from service.ingest.pipeline import Loader
 from service.ingest.port import IngestStore
-from service.ingest.source import Cursor, Fatal, Pulled, Readiness, Source, SourceError
+from service.ingest.source import Cursor, Fatal, Pulled, Readiness, Source, SourceConfig, SourceError
 from service.pulling import mapping
 from service.pulling.configured import FindAdapter, limits_of, resolve
 from service.pulling.leases import new_owner
-from service.pulling.run import OnProgress, Outcome, PullRun, Step, Stopping
+from service.pulling.run import OnProgress, Outcome, Pull, PullRun, Step, Stopping
 from service.pulling.store import PullStore, calendar_day
 from service.registry.database import Database
 from service.registry.ingest_store import SqlIngestStore
@@ -102,6 +102,11 @@ class Puller:
         """Whether the source's adapter can give out images."""
         return self.find_adapter(settings.kind).open_archive is not None
 
+    def resolve(self, settings: SourceSettings) -> SourceConfig:
+        """What the source's adapter is opened with. Raises Unavailable where a credential is not there."""
+        _, network = self.policy()
+        return resolve(settings, network.zone)
+
     def local_time(self, at: datetime) -> datetime:
         """`at` in the network's zone."""
         _, network = self.policy()
@@ -115,12 +120,22 @@ class Puller:
     ) -> Outcome | None:
         """Pulls the source once. None when another process is at it. A source's own trouble is in the outcome.
         When `stopping` says so, the run ends after the batch it is at."""
+        return self.run(settings, partial(self._pull, settings), on_progress, stopping)
+
+    def run(
+        self,
+        settings: SourceSettings,
+        pull: Pull,
+        on_progress: OnProgress | None = None,
+        stopping: Stopping = lambda: False,
+    ) -> Outcome | None:
+        """As `pull`, of what this gives instead of the source's adapter."""
         _, network = self.policy()
         store = self.store_of(settings, network)
         if not store.take():
             return None
         try:
-            pull, limits = partial(self._pull, settings), limits_of(settings)
+            limits = limits_of(settings)
             outcome = PullRun(pull, store, self.loader(settings), limits, on_progress, self.step, stopping).run()
         except SourceError as error:
             outcome = Outcome(settings.name, error=error)
