@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adapters.dicomweb.days import ListedSeries, ListedStudy, series_key
 from adapters.dicomweb.questions import INSTANCE, PATIENT_ID, Questions, Row, read_rows
@@ -17,11 +18,12 @@ _MOST_INSTANCES = 5000  # asked for one by one
 
 @dataclass(slots=True)
 class StudyRecords:
-    """A study's records. `is_whole` False where instances that are listed could not be had: they may come later."""
+    """A study's records. `is_whole` False where instances that are listed could not be had: they may come later.
+    `ignored`: series that were listed and are not there (`vanished`), or hold rejection notes only."""
 
-    records: list[RawRecord]
+    records: list[RawRecord] = field(default_factory=list)
     is_whole: bool = True
-    vanished: int = 0  # series that were listed and are not there
+    ignored: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,14 @@ class _Read:
 def read_study(questions: Questions, study: ListedStudy) -> StudyRecords:
     """The records of a study's series. What a rejection note of the study forbids is withdrawn."""
     read = {one.uid: found for one in study.series.values() if (found := _read_series(questions, study.uid, one))}
-    notes = [row for uid, one in read.items() if study.series[uid].modality == KEY_OBJECTS for row in one.rows]
-    rejected = read_rejections(notes)
-    made = StudyRecords([], vanished=len(study.series) - len(read))
+    notes = {uid for uid, one in read.items() if study.series[uid].modality == KEY_OBJECTS}
+    rejected = read_rejections(row for uid in sorted(notes) for row in read[uid].rows)
+    made = StudyRecords()
+    made.ignored["vanished"] = len(study.series) - len(read)
     for uid, one in read.items():
+        if uid in notes and one.rows and all(read_rejections([row]) for row in one.rows):
+            made.ignored["rejection-note"] += 1  # no image, and never one's last
+            continue
         listed = study.series[uid]
         made.records += _records(study, listed, one, rejected)
         made.is_whole &= not listed.count.isdigit() or int(listed.count) == len(one.rows)

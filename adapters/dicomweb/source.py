@@ -160,8 +160,7 @@ class DicomWebSource:
     def _take(self, run: _Run, day: date, study: ListedStudy, batch: _Batch) -> None:
         made = read_study(self._questions, study)
         batch.add(made.records)
-        if made.vanished:
-            batch.ignored["vanished"] += made.vanished
+        batch.ignored += made.ignored
         done = CLOSED if day <= run.closing else TAKEN
         run.progress.note(day, study.uid, study.look, done if made.is_whole else SEEN)
         run.see(study, self._now())
