@@ -91,8 +91,8 @@ def receive(
     on_listening: Callable[[Any], None] = lambda _receiver: None,
     on_outcome: Callable[[Outcome | None, Unavailable | None], None] = lambda _outcome, _error: None,
 ) -> None:
-    """Listens until `stop` is set. While another process has the source, or the database is away, nothing is stored, and
-    so nothing acknowledged: archives send again. `on_outcome` is told of both.
+    """Listens until `stop` is set. While another process has the source, or the database is away, nothing is stored,
+    and so nothing acknowledged: archives send again. `on_outcome` is told of both.
 
     Raises SourceError where it cannot listen, Unavailable where a credential is not there."""
     inbox = Inbox(stop)
