@@ -122,7 +122,7 @@ class SourceSettings(_Model):
         default=timedelta(days=1), description="A source that gives nothing new for longer is reported as silent."
     )
     allow_private: bool = Field(default=True, description="False: addresses of private networks are refused.")
-    mapping: Path | None = Field(default=None, description="Its mapping profile (TOML): local codes, character set.")
+    mapping: Path | None = Field(default=None, description="Its mapping profile (TOML): local codes.")
     ca_file: Path | None = Field(default=None, description="Certificates that its server is believed by.")
     client_certificate: Path | None = Field(default=None, description="Our certificate (PEM), where it asks for one.")
     client_key: Path | None = Field(default=None, description="The key of our certificate (PEM).")
