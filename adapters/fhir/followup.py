@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from adapters.fhir.cursor import State
 from adapters.fhir.pages import Row
-from adapters.fhir.questions import Server
+from adapters.fhir.questions import LOCAL, Server
 from service.ingest.fhir_r4.shapes import SHAPES
-from service.ingest.source import FHIR_JSON, Fatal, RawRecord, Skippable
+from service.ingest.source import FHIR_JSON, Fatal, RawRecord, Retriable, Skippable
 
 _AT_ONCE = 50  # ids of one question; with 64 characters each the URL stays under 4 KB
 _MOST_SINGLE = 200  # reads of one run: the rest waits for the next
@@ -27,6 +27,7 @@ _WHY = {
     404: ("reference-missing", "a report refers to it, and the server does not know it; it is asked for again"),
     410: ("reference-deleted", "a report refers to it, and the server has deleted it; it is asked for again"),
 }
+_FAILED = ("reference-failed", "a report refers to it, and the server failed when asked for it; it is asked for again")
 
 
 class _Pointing(Struct):
@@ -102,21 +103,34 @@ class FollowUp:
 
     def _fetched(self, kind: str, names: list[str]) -> Iterator[tuple[str, list[Row]]]:
         for n in range(0, len(names), _AT_ONCE):
-            some = names[n : n + _AT_ONCE]
-            found = self._together(kind, some)
-            got = {one.record.key for one in found}
-            found += self._one_by_one(f"{kind}/{name}" for name in some if f"{kind}/{name}" not in got)
+            refs = [f"{kind}/{name}" for name in names[n : n + _AT_ONCE]]
+            found = self._found(kind, refs)
             self.note(found)
             if found:
                 yield kind, found
 
-    def _together(self, kind: str, names: Sequence[str]) -> list[Row]:
+    def _found(self, kind: str, refs: Sequence[str]) -> list[Row]:
+        found: list[Row] = []
+        try:
+            found += self._together(kind, refs)
+            got = {one.record.key for one in found}
+            for ref in refs:
+                if ref not in got:
+                    found += self._alone(ref)
+        except Retriable as error:
+            if error.code not in LOCAL:
+                raise
+            got = {one.record.key for one in found} | set(self._state.missing)
+            found += [one for ref in refs if ref not in got for one in self._missed(ref, _FAILED)]
+        return found
+
+    def _together(self, kind: str, refs: Sequence[str]) -> list[Row]:
         """Those of one type that a search by `_id` gives, and nothing else it gives."""
         server = self._server
-        if (kind, "_id") in server.refused or len(names) == 1:
+        if (kind, "_id") in server.refused or len(refs) == 1:
             return []
-        wanted = {f"{kind}/{name}" for name in names}
-        asked = [("_id", ",".join(names)), ("_count", str(len(names)))]
+        wanted = set(refs)
+        asked = [("_id", ",".join(one.partition("/")[2] for one in refs)), ("_count", str(len(refs)))]
         found: dict[str, Row] = {}
         paging = server.client.paging()
         try:
@@ -135,28 +149,21 @@ class FollowUp:
             server.refused.add((kind, "_id"))
         return list(found.values())
 
-    def _one_by_one(self, refs: Iterable[str]) -> list[Row]:
-        found = []
-        for ref in refs:
-            if self._single <= 0:
-                self._miss(ref)
-                continue
-            self._single -= 1
-            status, row = self._server.read(ref)
-            if status == 200:
-                found.append(row)
-            elif self._miss(ref):
-                record = RawRecord(ref, FHIR_JSON, row.record.body, problem=_WHY[status])
-                found.append(Row(record, row.type))
-        return found
+    def _alone(self, ref: str) -> list[Row]:
+        if self._single <= 0:
+            self._missed(ref, _FAILED)
+            return []
+        self._single -= 1
+        status, row = self._server.read(ref)
+        return [row] if status == 200 else self._missed(ref, _WHY[status], row.record.body)
 
-    def _miss(self, ref: str) -> bool:
-        """Remembers to ask again; whether it is missed for the first time."""
+    def _missed(self, ref: str, why: tuple[str, str], body: bytes = b"") -> list[Row]:
+        """Remembers to ask again; a row with the problem where it is missed for the first time."""
         missing = self._state.missing
         tries = missing.pop(ref, 0) + 1
         if tries <= _MOST_TRIES and len(missing) < _MOST_MISSING:
             missing[ref] = tries
-        return tries == 1
+        return [Row(RawRecord(ref, FHIR_JSON, body, problem=why), ref.partition("/")[0])] if tries == 1 else []
 
 
 def _texts(value: object) -> Iterator[str]:

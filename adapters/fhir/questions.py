@@ -19,6 +19,9 @@ Params = list[tuple[str, str]]
 
 ACCEPT = {"Accept": "application/fhir+json, application/json;q=0.9", "Cache-Control": "no-cache"}
 """HAPI gives the result of an equal search again for a minute unless it is told not to."""
+LOCAL = {"server-error", "incomplete-answer", "unreadable-answer", "search-expired"}
+"""Codes of what may be the trouble of one type, or of one resource of it, alone."""
+
 _OPTIONAL = ("_include", "_elements", "_sort")  # left out one after another where a search is refused
 _SHIFTING = re.compile(r"(?:^|[?&])_?(?:offset|skip|page|start|startindex|start-index|from)=\d+", re.IGNORECASE)
 _DATED = {"DiagnosticReport": "date", "Observation": "date", "ImagingStudy": "started", "Specimen": "collected"}
@@ -80,7 +83,12 @@ class Server:
 
     def page(self, kind: str, path_or_url: str, params: Sequence[tuple[str, str]] = ()) -> tuple[str, Page]:
         """A page with its address."""
-        answer = self.client.get(path_or_url, params=params, headers=ACCEPT)
+        try:
+            answer = self.client.get(path_or_url, params=params, headers=ACCEPT)
+        except Fatal as error:
+            if error.code != "too-large":
+                raise
+            raise Fatal("too-large", f"{error.message}; a smaller options.page makes smaller answers") from None
         return path_or_url, read_page(answer.body, kind.partition("/")[0], self.config.zone)
 
     def address(self, path_or_url: str) -> str:

@@ -8,14 +8,14 @@ from typing import Any
 
 from adapters.fhir.check import check
 from adapters.fhir.cursor import State, read_cursor
-from adapters.fhir.deletions import deleted_since, listing_of, way_of
+from adapters.fhir.deletions import deleted_since, is_listing_due, listing_of, way_of
 from adapters.fhir.followup import FollowUp
 from adapters.fhir.options import read_options
 from adapters.fhir.pages import Row
-from adapters.fhir.questions import ACCEPT, Server, open_server
+from adapters.fhir.questions import ACCEPT, LOCAL, Server, open_server
 from adapters.fhir.sweep import Sweep
 from adapters.transport import GuardedClient
-from service.ingest.source import Cursor, Fatal, Pulled, Readiness, SourceConfig
+from service.ingest.source import Cursor, Fatal, Pulled, Readiness, Retriable, SourceConfig
 
 _MOST_AT_ONCE = 500
 
@@ -69,12 +69,20 @@ class _Run:
     def batches(self) -> Iterator[Pulled]:
         for kind, rows in self._follow.again():
             yield from self._given(kind, rows)
+        failed: list[Retriable] = []
         for kind in self._server.types:
             if self._server.is_swept(kind):
-                yield from self._swept(kind)
-                yield from self._deleted(kind)
+                try:
+                    yield from self._swept(kind)
+                    yield from self._deleted(kind)
+                except Retriable as error:
+                    if error.code not in LOCAL:
+                        raise
+                    failed.append(error)
         self._stored = self._state.cursor()
         yield Pulled((), self._stored)
+        if failed:
+            raise failed[0]
 
     def _swept(self, kind: str) -> Iterator[Pulled]:
         state = self._state.of(kind)
@@ -94,11 +102,11 @@ class _Run:
             if found is not None:
                 rows, others = found
                 yield from self._given(kind, rows, {"version-in-history": others} if others else {}, moves=True)
-                return
-        if way_of(self._server, kind) == "listing":
-            listing = listing_of(self._server, kind, state)
-            self._stored = self._state.cursor()
+        if is_listing_due(self._server, kind, state):
+            listing = listing_of(self._server, kind)
             if listing is not None:
+                state.listed_at = self._server.until
+                self._stored = self._state.cursor()
                 yield Pulled((), self._stored, scope=kind, listing=listing)
 
     def _given(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -26,10 +26,12 @@ def server() -> Iterator[FhirServer]:
 ALL = {"Patient/p1", "DiagnosticReport/r1", *(f"Observation/o{n}" for n in range(10))}
 
 
-def failing(server: FhirServer, cursor: Any = None, **more: Any) -> tuple[SourceError, Result]:
+def failing(
+    server: FhirServer, cursor: Any = None, options: Mapping[str, Any] | None = None, **more: Any
+) -> tuple[SourceError, Result]:
     into = Result()
     with pytest.raises(SourceError) as caught:
-        pull(config_of(server.url, **more), cursor, into=into)
+        pull(config_of(server.url, options, **more), cursor, into=into)
     return caught.value, into
 
 
@@ -233,8 +235,11 @@ def test_passing_trouble_is_sat_out_or_the_next_run_goes_on(server: FhirServer, 
 
 def test_type_that_always_fails_is_said_and_loses_nothing_of_what_came(server: FhirServer) -> None:
     server.faults.broken_paths = {"Observation"}
+    server.faults.broken_status = 500
     error, given = failing(server)
-    assert type(error) is Retriable
+    assert (type(error), error.code) == (Retriable, "server-error")
+    assert {"Patient/p1", "DiagnosticReport/r1"} == set(given.keys)  # other types need not wait for it
+    assert {code for _, code in given.problems} == {"reference-failed"}
     server.faults.broken_paths = set()
     assert set(given.keys) | set(pull(config_of(server.url), given.cursor).keys) == ALL
 
@@ -246,6 +251,13 @@ def test_answer_that_is_cut_is_never_taken_for_whole(server: FhirServer, at: int
     assert isinstance(error, Retriable)
     server.faults.cut = 0
     assert set(pull(config_of(server.url), given.cursor).keys) == ALL
+
+
+def test_answer_larger_than_allowed_is_refused_with_what_to_set(server: FhirServer) -> None:
+    fill(server, 60)
+    error, _ = failing(server, limits=Limits(requests_per_second=1e5, answer_bytes=9000), options={"page": 200})
+    assert (type(error), error.code) == (Fatal, "too-large")
+    assert "options.page" in str(error)
 
 
 def test_slow_drip_ends_within_the_limits(server: FhirServer) -> None:
