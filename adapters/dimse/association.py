@@ -45,7 +45,9 @@ class Link:
             tls_args=self.peer.tls_args(), evt_handlers=self._handlers,
         )  # fmt: skip
         if not self.assoc.is_established:
-            raise self._not_established()
+            error = self._not_established()
+            self.abort()
+            raise error
         if foreign(self.assoc):
             self.abort()
             raise Retriable("foreign-syntax", f"the archive {self.peer.aet} chose a transfer syntax nobody offered")

@@ -28,9 +28,9 @@ class Found:
     narrowed: bool = False
     ignored: dict[str, int] = field(default_factory=dict)
 
-    def ignore(self, reason: str) -> None:
-        """Counts a row that is not used."""
-        self.ignored[reason] = self.ignored.get(reason, 0) + 1
+    def ignore(self, reason: str, count: int = 1) -> None:
+        """Counts rows that are not used."""
+        self.ignored[reason] = self.ignored.get(reason, 0) + count
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Options:
     receive_aet: str = ""
     allowed_aets: tuple[str, ...] = ()
     headers_per_series: int = 32
+    batch_records: int = 200
     round_limits: tuple[int, ...] = ROUND
     default_charset: str = ""
 
@@ -147,6 +148,7 @@ _READERS: dict[str, Any] = {
     "receive_aet": read_aet,
     "allowed_aets": lambda value: tuple(read_aet(one) for one in value),
     "headers_per_series": _whole(1, 1000),
+    "batch_records": _whole(1, 500),
     "round_limits": lambda value: tuple(_whole(1, 1_000_000)(one) for one in value),
     "default_charset": _text,
 }
@@ -154,6 +156,6 @@ _EXPECTED = {
     "calling_aet": "an AE title", "since": "a date such as 2026-11-01", "days_back": "0 to 366 days",
     "retrieve": '"get", "move" or "none"', "receive_host": "the address to listen on",
     "receive_port": "a port of 1 to 65535", "receive_aet": "an AE title", "allowed_aets": "a list of AE titles",
-    "headers_per_series": "1 to 1000", "round_limits": "a list of numbers",
+    "headers_per_series": "1 to 1000", "batch_records": "1 to 500", "round_limits": "a list of numbers",
     "default_charset": "a defined term of PS3.3 C.12.1.1.2 such as GB18030",
 }  # fmt: skip

@@ -6,7 +6,6 @@ An instance is acknowledged with 0x0000 after whoever listens has kept it, never
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Collection
@@ -15,14 +14,14 @@ from types import TracebackType
 from typing import Any
 
 from pynetdicom import AllStoragePresentationContexts, build_context, evt
-from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from adapters.dimse.contexts import ORIGINALS, PLAIN, VERIFICATION
 from adapters.dimse.headers import header_of
+from adapters.dimse.listening import GuardedHandler, GuardedServer
 from adapters.dimse.peer import Peer, read_peer
 from adapters.dimse.statuses import MISMATCH, OUT_OF_RESOURCES, SUCCESS
 from adapters.dimse.transfer import Received, received_of
-from adapters.dimse.wire import GuardedEntity, GuardedSocket
+from adapters.dimse.wire import GuardedEntity
 from service.ingest.dicom.elements import UnreadableDicom
 from service.ingest.source import DICOM, Fatal, RawRecord, SourceConfig
 
@@ -58,9 +57,9 @@ class Receiver:
             for one in AllStoragePresentationContexts
         ]
         try:
-            self._server = _Server(
+            self._server = GuardedServer(
                 self._entity, self._address, self.aet, contexts, evt_handlers=[(evt.EVT_C_STORE, self._store)],
-                request_handler=_Handler,
+                request_handler=GuardedHandler,
             )  # fmt: skip
         except OSError:
             host, port = self._address
@@ -93,51 +92,6 @@ class Receiver:
             return self._take(event)
         except Exception:  # whatever the listener failed with: what was not kept is not acknowledged
             return OUT_OF_RESOURCES
-
-
-class _Server(ThreadedAssociationServer):
-    """One thread for each connection, TLS included: a client that only connects keeps nobody waiting."""
-
-    tls: ssl.SSLContext | None = None
-    daemon_threads = True
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        """Accepts a connection; the handshake is not made here, where it would hold up the others."""
-        assert self.socket is not None
-        accepted, address = self.socket.accept()
-        accepted.settimeout(self.ae.connection_timeout)
-        return accepted, address
-
-    def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Refuses connections beyond those that may ask for an association."""
-        return len(self.active_associations) < 2 * int(self.ae.maximum_associations)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says nothing: a traceback may quote what came."""
-
-
-class _Handler(RequestHandler):
-    """Makes associations over guarded sockets."""
-
-    server: _Server
-
-    def handle(self) -> None:
-        """The TLS handshake, where there is one, then the association."""
-        if self.server.tls is not None:
-            try:
-                self.request = self.server.tls.wrap_socket(self.request, server_side=True)
-            except OSError:
-                self.request.close()
-                return
-        super().handle()
-
-    def _create_association(self) -> Any:
-        assoc = super()._create_association()
-        assoc.dul.event_queue.get_nowait()  # told by the plain socket, whose place ours takes and tells it again
-        entity = self.ae
-        assert isinstance(entity, GuardedEntity)
-        assoc.dul.socket = GuardedSocket(assoc, entity.silence, entity.most, client_socket=self.request)
-        return assoc
 
 
 def pushed_record(one: Received) -> RawRecord:

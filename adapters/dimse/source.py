@@ -24,7 +24,7 @@ from service.ingest.dicom.times import read_date, read_time
 from service.ingest.source import Cursor, Listing, Pulled, RawRecord, Readiness
 
 _FIRST_DAYS = 30
-_BATCH_RECORDS, _BATCH_BYTES = 200, 8 * 1024 * 1024
+_BATCH_BYTES = 8 * 1024 * 1024
 _COUNT_AGAIN = 60  # minutes between two reads of a study whose archive does not say how many instances it has
 _VOLATILE = frozenset(("00080054", "00080056"))  # Retrieve AE Title, Instance Availability
 
@@ -75,13 +75,18 @@ class DimseSource:
             known = self._known(uid, rows, before.get(uid))
             if known is None:
                 read = self._read(uid, rows, reader)
+                if read.ignored:
+                    found.ignore("rejection-note", read.ignored)
                 known = self._note(rows, read, before.get(uid))
                 records += read.records
                 keys.update(one.key for one in read.records if not one.is_deletion)
             after[uid] = known
             keys.add(f"study/{uid}")
             keys.update(f"series/{uid}/{one}" for one in known.series)
-            if len(records) >= _BATCH_RECORDS or sum(len(one.body) for one in records) >= _BATCH_BYTES:
+            if (
+                len(records) >= self._peer.options.batch_records
+                or sum(len(one.body) for one in records) >= _BATCH_BYTES
+            ):
                 yield of.batch(records, of.progress.with_day(of.day, before | after))
                 records = []
         cursor = of.progress.end_day(of.day, after, of.today, of.kept_from)

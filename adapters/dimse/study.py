@@ -30,6 +30,7 @@ class StudyRead:
     series: list[str] = field(default_factory=list)
     instances: int = 0
     is_complete: bool = True
+    ignored: int = 0  # series of rejection notes
 
 
 @dataclass(slots=True)
@@ -67,8 +68,11 @@ class StudyReader:
         every = [self._series(study_uid, one, found) for one in rows]
         rejected = _rejections(every)
         for one in every:
-            found.series.append(one.uid)
             found.instances += len(one.images)
+            if _only_rejects(one):
+                found.ignored += 1  # what it says is said with the series it forbids
+                continue
+            found.series.append(one.uid)
             found.records.append(_record(study_uid, study, one, rejected))
         return found
 
@@ -147,6 +151,11 @@ def _contradiction(study_uid: str, study: Row, one: _Series) -> tuple[str, str] 
 
 def _has_side(headers: Headers) -> bool:
     return any(texts(one, *_SIDE) or texts(one, *_FRAME_SIDE) for one in headers.found.values())
+
+
+def _only_rejects(one: _Series) -> bool:
+    notes = one.headers.found.values()
+    return one.modality == KEY_OBJECTS and bool(notes) and all(read_rejections([JsonValues(note)]) for note in notes)
 
 
 def _rejections(every: Sequence[_Series]) -> dict[str, str]:

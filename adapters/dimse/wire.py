@@ -11,6 +11,7 @@ import logging
 import select
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -22,6 +23,8 @@ MAX_PDU = 128 * 1024
 """The longest P-DATA-TF PDU we say we take (PS3.8 D.1)."""
 _MOST_OF_PDU = 1024 * 1024  # what is read of a PDU that keeps to it, and of an A-ASSOCIATE that has no such limit
 _AT_ONCE = 256 * 1024
+_TURN = 0.0003  # seconds between two looks at the connection; pynetdicom's own 0.001 halves what comes a second
+_IDLE, _IDLE_TURN = 1.0, 20  # after so many seconds without a word, milliseconds between two looks
 _QUICK = getattr(socket, "TCP_QUICKACK", None)  # Linux
 
 # pynetdicom and pydicom tell data sets, which are a patient's, in their logs. Silenced once, for the whole process;
@@ -44,6 +47,7 @@ class GuardedSocket(AssociationSocket):
         self._silence = silence
         self._heard = monotonic()
         self._is_awaiting = self._is_reading = False
+        assoc.dul._run_loop_delay = _TURN
         if self._is_connected and self.socket is not None:
             self._tune(self.socket)
 
@@ -91,9 +95,11 @@ class GuardedSocket(AssociationSocket):
         if isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
             return True
         waiting = select.poll()  # `select.select`, which pynetdicom uses, refuses descriptors above 1023
-        waiting.register(self.socket, select.POLLIN)
-        if waiting.poll(0):
-            return True
+        with suppress(OSError, ValueError):  # it may be closed this very moment
+            waiting.register(self.socket, select.POLLIN)
+            is_idle = not self._is_awaiting and monotonic() - self._heard > _IDLE
+            if waiting.poll(_IDLE_TURN if is_idle else 0):
+                return True
         if self._is_awaiting and monotonic() - self._heard > self._silence:
             self._end("slow")
         return False
@@ -135,6 +141,14 @@ class GuardedSocket(AssociationSocket):
                 self.socket.setsockopt(socket.IPPROTO_TCP, _QUICK, 1)
         return found
 
+    def _shutdown_socket(self) -> None:
+        """Closes it, also where the other end has gone: pynetdicom then leaves it open."""
+        if self.socket is not None:
+            with suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):
+                self.socket.close()
+
     def cut_if_reading(self) -> None:
         """Ends a read that waits in the middle of a PDU, so that the association can be ended without waiting too."""
         if self._is_reading and self.socket is not None:
@@ -164,4 +178,16 @@ class GuardedEntity(AE):
         made = GuardedSocket(assoc, self.silence, self.most, address=address)
         if tls_args is not None:
             made.tls_args = tls_args
+        assoc.dimse.get_msg = _for_who_waits(assoc.dimse.get_msg)
         return made
+
+
+def _for_who_waits(get_msg: Callable[[bool], Any]) -> Callable[[bool], Any]:
+    """Answers go to whoever waits for them. pynetdicom's own loop looks for requests in the same queue without waiting,
+    and on a busy machine is paused one turn too late: it would take an answer and lose it. Nobody sends requests to a
+    requestor but within a C-GET, where they are waited for."""
+
+    def get(block: bool = False) -> Any:
+        return get_msg(True) if block else (None, None)
+
+    return get
