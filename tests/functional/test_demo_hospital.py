@@ -14,10 +14,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from fixtures.hospital.archive import NotStored, upload
 from fixtures.hospital.records import Records, holdings_of
 from fixtures.hospital.server import Hospital
+from fixtures.imaging import dicom_files
 from fixtures.region import network_text
 from service import cli
+from tests.support.orthanc import PASSWORD, USER, Orthanc, free_port
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 HELD = holdings_of("changhe-central", 12, 1, NOW)
@@ -124,3 +127,22 @@ def test_pull_takes_all_of_it_and_a_second_one_nothing_new(
     first, second = (dict(zip(*(line.split() for line in run("pull").splitlines()[:2]), strict=True)) for _ in range(2))
     assert int(first["received"]) == int(first["new"]) == held
     assert (second["new"], second["updated"], second["rejected"]) == ("0", "0", "0")
+
+
+@pytest.mark.slow
+def test_images_come_into_the_archive_and_stay_one_each_when_sent_again(empty_orthanc: Orthanc) -> None:
+    exams = [files for case in HELD.exams if (files := list(dicom_files(case)))]
+    assert exams
+    for _ in range(2):
+        assert upload(HELD, empty_orthanc.rest, USER, PASSWORD) == sum(map(len, exams))
+    with empty_orthanc.client() as client:
+        assert client.get("/statistics").json()["CountStudies"] == len(exams)
+        assert client.get("/statistics").json()["CountInstances"] == sum(map(len, exams))
+
+
+@pytest.mark.slow
+def test_archive_that_refuses_or_is_not_there_is_named(empty_orthanc: Orthanc) -> None:
+    with pytest.raises(NotStored, match="wrong user or password"):
+        upload(HELD, empty_orthanc.rest, USER, "guess")
+    with pytest.raises(NotStored, match="cannot be reached"):
+        upload(HELD, f"http://127.0.0.1:{free_port()}", patience=0)
