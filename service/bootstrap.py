@@ -35,6 +35,15 @@ from service.registry.database import Database
 from service.registry.ingest_store import SqlIngestStore
 from service.registry.journal import Journal
 from service.registry.reference_store import WRONG_KEYS, opens
+from service.retrieval.archives import ConfiguredArchives
+from service.retrieval.cache import ImageCache
+from service.retrieval.checks import Checks
+from service.retrieval.lines import Archives, Lines
+from service.retrieval.listing import Listing
+from service.retrieval.openings import Openings
+from service.retrieval.rendering.pool import Renderers
+from service.retrieval.retrieve import Retrieval, Room
+from service.retrieval.rights import Rights
 from service.security.keys import KeyRing
 from service.security.tokens import Tokens
 from service.settings import Settings, load_settings
@@ -74,13 +83,15 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = lambda: datet
     journal = Journal(database, audit.gathering)
     reference = ReferenceReader(database)
     linker = Linker(database, keys)
+    commits = SharedCommits(journal)
+    archives = ConfiguredArchives(settings.source, find_adapter, lambda: reference.current_policy().network.zone)
     return Parts(
         settings=settings,
         database=database,
         keys=keys,
         tokens=Tokens(keys),
         journal=journal,
-        commits=SharedCommits(journal),
+        commits=commits,
         audit=audit,
         reference=reference,
         desk=Desk(database, keys, journal, audit, reference, public_url=settings.public_url, clock=clock),
@@ -101,9 +112,31 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = lambda: datet
         rulings=Rulings(database, keys, linker, audit),
         inquiries=Inquiries(database, keys, audit),
         probes=Probes(_puller(database, keys, linker, reference), settings.source),
+        images=open_images(settings, database, keys, journal, commits, audit, archives),
         pool=ThreadPoolExecutor(settings.threads, thread_name_prefix="work"),
         pace=Pace(settings.rate_limit) if settings.rate_limit else None,
     )
+
+
+def open_images(
+    settings: Settings, database: Database, keys: KeyRing, journal: Journal, commits: SharedCommits, audit: AuditLog,
+    archives: Archives,
+) -> Retrieval:  # fmt: skip
+    """Images on demand from these archives. Opens none, starts no thread and no process."""
+    rights = Rights(database, keys)
+    cache = ImageCache(settings.home.expanduser() / "images", keys, settings.image_cache_bytes)
+    room = Room(
+        database,
+        rights,
+        Checks(database, cache.purge),
+        Lines(archives),
+        cache,
+        Renderers(settings.renderers),
+        Openings(database, audit, journal, commits.durable),
+        Listing(database, keys, rights, journal, audit),
+        settings.slow_link_mbits * 1_000_000 / 8,
+    )
+    return Retrieval(room)
 
 
 def open_evaluator(settings: Settings) -> Evaluator:
@@ -121,7 +154,8 @@ def find_adapter(kind: str) -> Adapter:
         if error.name != name:
             raise
         raise InvalidInput("a source cannot be opened", [Fault("kind", f"there is no adapter {kind!r}")]) from None
-    return Adapter(package.open_source, getattr(package, "open_archive", None))
+    optional = (getattr(package, name, None) for name in ("open_archive", "open_receiver"))
+    return Adapter(package.open_source, *optional)
 
 
 def open_puller(parts: Parts) -> Puller:
@@ -142,9 +176,10 @@ def create_app_from_environment() -> object:
     """The ASGI application of one server process; settings from TESTONCE_CONFIG and the environment."""
     from service.api.app import create_app
     from service.cds_hooks.routes import routes
+    from service.dicomweb.routes import routes as dicomweb_routes
 
     parts = open_parts(load_settings())
-    app = create_app(parts, [routes(parts)])
+    app = create_app(parts, [routes(parts), dicomweb_routes(parts)])
     # A decision makes thousands of small values, none in circles; what start-up made stays until the end:
     # all that need not be looked through for garbage again and again.
     sys.setswitchinterval(0.0005)  # a commit needs the interpreter's lock a few dozen times, between requests

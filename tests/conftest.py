@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.support.databases",
     "tests.support.orthanc",
     "tests.support.serving",
+    "tests.support.imaging_world",
     "tests.support.installed",  # after those it imports: pytest must see each of them first
 ]
 

@@ -13,6 +13,10 @@ class UnsupportedMedia(TestOnceError):
     """The body is not of a media type the call takes."""
 
 
+class NotAcceptable(TestOnceError):
+    """What is asked for is not given in any form that the caller accepts (RFC 9110, 15.5.7)."""
+
+
 class PreconditionMissing(TestOnceError):
     """The caller left out data the service needs (CDS Hooks 2.0: 412)."""
 

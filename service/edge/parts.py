@@ -31,6 +31,7 @@ from service.recognition.records import Recognitions
 from service.recognition.statistics import Statistics
 from service.registry.database import Database
 from service.registry.journal import Journal
+from service.retrieval.retrieve import Retrieval
 from service.security.caller import Caller
 from service.security.keys import KeyRing
 from service.security.tokens import Tokens, bearer
@@ -82,6 +83,7 @@ class Parts:
     rulings: Rulings
     inquiries: Inquiries
     probes: Probes
+    images: Retrieval
     pool: ThreadPoolExecutor
     pace: Pace | None = field(default=None)
 
@@ -123,6 +125,7 @@ class Parts:
     def close(self) -> None:
         """Commits what waits, marks the audit log and lets go of the database."""
         self.probes.stop()
+        self.images.close()
         self.reach.stop()
         self.pool.shutdown(wait=True)
         self.journal.close()

@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from service.domain import errors
-from service.edge.errors import PreconditionMissing, TooLarge, TooManyRequests, UnsupportedMedia
+from service.edge.errors import NotAcceptable, PreconditionMissing, TooLarge, TooManyRequests, UnsupportedMedia
+from service.retrieval import errors as images
 
 MEDIA_TYPE = "application/problem+json"
 _PREFIX = "urn:testonce:problem:"
@@ -35,6 +36,13 @@ KINDS: dict[type[Exception], Kind] = {
     errors.NotAuthenticated: Kind("not-authenticated", 401, "A valid token is needed"),
     errors.NotPermitted: Kind("not-permitted", 403, "This caller may not do this"),
     errors.NotFound: Kind("not-found", 404, "There is no such thing"),
+    NotAcceptable: Kind("not-acceptable", 406, "It is not given in a form that is accepted"),
+    images.CannotShow: Kind("cannot-show", 406, "No picture can be made of the image"),
+    images.ImagesOffline: Kind("images-offline", 409, "The images are not online"),
+    images.ImagesIncomplete: Kind("images-incomplete", 409, "Images are missing"),
+    images.ImagesRejected: Kind("images-rejected", 409, "The images were rejected"),
+    images.OtherPatient: Kind("other-patient", 409, "The images are held under another patient"),
+    images.ImagesGone: Kind("images-gone", 410, "The images are not held any more"),
     errors.Contradiction: Kind("contradiction", 409, "Something else was already recorded"),
     PreconditionMissing: Kind("prefetch-missing", 412, "Needed data was not supplied"),
     TooLarge: Kind("too-large", 413, "The body is too large"),

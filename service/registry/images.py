@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from service.domain.report import HeldBy
-from service.registry.bulk import ByKeys, put
+from service.registry.bulk import Among, ByKeys, put
 from service.registry.canonical import decode_exam
 from service.registry.columns import fit
 from service.registry.ledger import CURRENT
@@ -19,6 +19,7 @@ from service.registry.series import find_series
 from service.registry.session import Session
 from service.registry.tables import (
     decision,
+    decision_record,
     exam,
     image_holding,
     image_offer,
@@ -157,6 +158,16 @@ def offers_resting_on(conn: Connection, institution: str, decision_ids: Collecti
     return _still_offered(conn, _OFFERED_BY.rows(conn, decision_ids, asking=institution))
 
 
+def without_reports(conn: Connection, study_uids: Collection[str]) -> set[str]:
+    """Those of the studies that were offered, and all reports they were offered by are withdrawn since."""
+    offered: dict[str, set[int]] = {}
+    for row in _EVER_OFFERED.rows(conn, study_uids):
+        offered.setdefault(row.study_uid, set()).add(row.report_id)
+    reports = {one for several in offered.values() for one in several}
+    current = {row.then_id for row in _CURRENT_OF.rows(conn, reports)}
+    return {uid for uid, several in offered.items() if not several & current}
+
+
 def _still_offered(conn: Connection, rows: Any) -> list[Offer]:
     listed = list(rows)
     studies = {
@@ -186,26 +197,40 @@ def _held_by(studies: Keys) -> AnySelect:
     )
 
 
-def _offers(column: Any, among: Any) -> Any:
+def _offers(column: Any, among: Among) -> Any:
     """Offers with the version of their report that is current now (`now_id`): of the same report number and the same
     patient record."""
-    then, now = report.alias("then"), report.alias("now")
-    is_same = (
-        (now.c.number == then.c.number)
-        & (now.c.institution == then.c.institution)
-        & (now.c.record_id == then.c.record_id)
-        & (now.c.state == CURRENT)
-    )
     return (
-        select(image_offer, now.c.id.label("now_id"))
+        select(image_offer, _NOW.c.id.label("now_id"))
         .join_from(image_offer, decision, decision.c.id == image_offer.c.decision_id)
-        .join(then, then.c.id == image_offer.c.report_id)
-        .join(now, is_same)
+        .join(_THEN, _THEN.c.id == image_offer.c.report_id)
+        .join(_NOW, _IS_SAME)
         .where(among(column), image_offer.c.institution == bindparam("asking"), decision.c.state == STANDING)
     )
 
 
+def _current_of(among: Among) -> Any:
+    """The versions among these whose report has a current version that exists: one that is withdrawn has no exam."""
+    return (
+        select(_THEN.c.id.label("then_id"))
+        .join_from(_THEN, _NOW, _IS_SAME)
+        .join(exam, exam.c.report_id == _NOW.c.id)
+        .where(among(_THEN.c.id))
+    )
+
+
+_THEN, _NOW = report.alias("then"), report.alias("now")
+_IS_SAME = (
+    (_NOW.c.number == _THEN.c.number)
+    & (_NOW.c.institution == _THEN.c.institution)
+    & (_NOW.c.record_id == _THEN.c.record_id)
+    & (_NOW.c.state == CURRENT)
+)
 _HELD_BY = Prepared(_held_by)
+_CURRENT_OF = ByKeys(_current_of)
+_EVER_OFFERED = ByKeys(
+    lambda among: select(image_offer.c.study_uid, image_offer.c.report_id).where(among(image_offer.c.study_uid))
+)
 _HOLDINGS = ByKeys(lambda among: select(image_holding).where(among(image_holding.c.study_uid)))
 _BY_PATIENT = ByKeys(lambda among: select(image_holding).where(among(image_holding.c.patient_token)))
 _BY_ACCESSION = ByKeys(lambda among: select(image_holding).where(among(image_holding.c.accession_token)))
@@ -220,3 +245,20 @@ _INSTITUTIONS = select(image_holding.c.institution).distinct()
 _OFFERS = ByKeys(lambda among: _offers(image_offer.c.study_uid, among))
 _OFFERED_BY = ByKeys(lambda among: _offers(image_offer.c.decision_id, among))
 _STUDIES = ByKeys(lambda among: select(exam.c.report_id, exam.c.body).where(among(exam.c.report_id)))
+
+
+def offers_for_records(conn: Connection, institution: str, record_ids: Collection[int]) -> list[Offer]:
+    """What standing decisions of the institution offered that rested on any of these records, as `offers_of`; the
+    newest decisions only, where there are very many."""
+    decisions = {row.decision_id for row in _RESTING.rows(conn, record_ids, asking=institution)}
+    return offers_resting_on(conn, institution, sorted(decisions, reverse=True)[:_MOST_DECISIONS])
+
+
+_MOST_DECISIONS = 500
+_RESTING = ByKeys(
+    lambda among: (
+        select(decision_record.c.decision_id)
+        .join(decision, decision.c.id == decision_record.c.decision_id)
+        .where(among(decision_record.c.record_id), decision.c.institution == bindparam("asking"))
+    )
+)

@@ -13,6 +13,8 @@ from service.ingest.source import SourceError
 from service.pulling.configured import FindAdapter, resolve
 from service.source_settings import SourceSettings
 
+_CONNECTIONS = 6
+
 
 class ConfiguredArchives:
     """Opens the archive of a `[[source]]` by its adapter. One that cannot be opened is tried again by the next caller:
@@ -36,8 +38,10 @@ class ConfiguredArchives:
             return found
 
     def connections(self, source: str) -> int:
-        """How many transfers the source allows at once."""
-        return self._settings(source).limits.connections
+        """How many transfers the source allows at once: for people who wait, its option `image_connections`."""
+        settings = self._settings(source)
+        asked = settings.options.get("image_connections", _CONNECTIONS)
+        return max(settings.limits.connections, asked if isinstance(asked, int) and 0 < asked <= 64 else _CONNECTIONS)
 
     def close(self) -> None:
         """Lets go of their connections."""

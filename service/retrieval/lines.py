@@ -4,7 +4,7 @@ waiting but its own callers."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -95,7 +95,7 @@ class Transfer:
         self._context: Parts | None = None
         self._is_over = False
 
-    async def pieces(self) -> AsyncIterator[Part | bytes]:
+    async def pieces(self) -> AsyncGenerator[Part | bytes, None]:
         """Each part, followed by its bytes. Raises what the archive raises; leaving early ends the transfer."""
         await self._line.take()
         try:

@@ -12,7 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-EDGES = ("service/api/", "service/cds_hooks/", "service/edge/", "service/bootstrap.py", "service/cli/serve.py")
+EDGES = (
+    "service/api/", "service/cds_hooks/", "service/dicomweb/", "service/edge/", "service/bootstrap.py",
+    "service/cli/serve.py",
+)  # fmt: skip
 STORES = (
     "service/pulling/store.py", "service/pulling/mapping.py", "service/registry/", "service/audit/",
     "service/recognition/", "service/decisions/", "service/identity/store/", "service/retrieval/",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -96,6 +96,10 @@ class Client:
     def post(self, path: str, **more: Any) -> httpx.Response:
         """POST."""
         return self.request("POST", path, **more)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Something else on the event loop of the application."""
+        self._runner.run(work)
 
     def close(self) -> None:
         """Ends the event loop."""

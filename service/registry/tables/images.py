@@ -50,7 +50,8 @@ image_retrieval = Table(
     Column("first_image_us", BigInteger),  # until the first image was given, microseconds; NULL: not (yet)
     Column("key_series_us", BigInteger),  # until one whole series was
     Column("complete_us", BigInteger),  # until the whole study was, as the archive holds it
-    Column("busy_us", BigInteger, nullable=False),  # microseconds in which bytes were on their way
+    Column("streamed_bytes", BigInteger, nullable=False),  # in long answers, by which the link is judged
+    Column("streamed_us", BigInteger, nullable=False),  # until the requester had taken these
     Column("bytes", BigInteger, nullable=False),
     Column("outcome", String(16), nullable=False),  # open | given | cut-off | the code of a refusal
     Index(None, "started_at"),

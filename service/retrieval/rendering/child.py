@@ -45,7 +45,7 @@ def _answer(job: Job, data: bytes) -> tuple[Drawn, bytes]:
         view = View(job.media, job.viewport, job.window, job.quality, job.thumbnail)
         return Drawn(), draw(data, job.frame, view)
     except CannotShow as no:
-        return Drawn(no.code, str(no)), b""
+        return Drawn(no.code, no.message), b""
 
 
 def _load() -> None:
