@@ -71,14 +71,12 @@ class Finder:
 
     def _take(self, row: Row, day: date, found: Found, seen: set[tuple[str, str]]) -> None:
         uid, patient = row.uid(queries.STUDY_UID), row.values.text(queries.PATIENT_ID)
-        if (uid, patient) in seen:
-            return
-        seen.add((uid, patient))
         if read_date(row.values.text(queries.STUDY_DATE)) != day.isoformat():
             found.ignore("other-date")
         elif not uid:
             found.ignore("invalid-uid")
-        else:
+        elif (uid, patient) not in seen:  # it came with the whole day already
+            seen.add((uid, patient))
             found.rows.append(row)
 
     def study(self, study_uid: str) -> list[Row]:

@@ -15,6 +15,7 @@ from adapters.dimse.statuses import MISMATCH, PENDING, SOME_FAILED, SUCCESS, ref
 from adapters.dimse.transfer import Received, received_of
 from service.ingest.dicom.charsets import read_terms
 from service.ingest.dicom.elements import Header, UnreadableDicom, read_header
+from service.ingest.source import Fatal
 
 _BEGINNING = 256 * 1024
 _AT_ONCE = 16  # UIDs in one C-GET: some archives take few
@@ -93,7 +94,11 @@ class GetHeaders:
         link = Link(self._peer, contexts, roles, self._store)
         link.__enter__()
         self._link = link
-        link.require(GET)
+        try:
+            link.require(GET)
+        except Fatal:
+            self.close()
+            raise
         return link
 
     def _store(self, event: Any) -> int:

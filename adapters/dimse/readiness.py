@@ -14,11 +14,10 @@ from service.ingest.source import Fatal, Finding, Level, RawRecord, Readiness, R
 
 _DAYS = 31
 _SAMPLE = 20
+_HEADERS = 4  # of one series: it is a sample
 
 
-def look(
-    talk: Conversation, finder: Finder, headers: ReadsHeaders | None, reader: StudyReader, today: date
-) -> Readiness:
+def look(talk: Conversation, finder: Finder, headers: ReadsHeaders | None, today: date) -> Readiness:
     """Echoes, looks for the newest day with studies, and reads some of them. Raises SourceError when nobody answers."""
     talk.echo()
     findings = [Finding("echo", Level.OK, "the archive answers C-ECHO and knows our AE title")]
@@ -26,12 +25,15 @@ def look(
     findings.append(_days(day, found))
     findings += _rows(found)
     sample: list[RawRecord] = []
+    sends = False
     if found.rows:
         findings.append(_headers(finder, headers, found.rows[0]))
-        for row in found.rows[:_SAMPLE]:
+        sends = findings[-1].level is Level.OK
+        reader = StudyReader(finder, headers if sends else None, _HEADERS)
+        for row in found.rows:
             if len(sample) < _SAMPLE:
                 sample += reader.read(row.uid(queries.STUDY_UID), row).records
-    capabilities = {"services": ["C-ECHO", "C-FIND"] + (["C-GET"] if findings[-1].level is Level.OK else [])}
+    capabilities = {"services": ["C-ECHO", "C-FIND", *(["C-GET or C-MOVE"] if sends else [])]}
     return Readiness(tuple(findings), talk.software(), capabilities, tuple(sample[:_SAMPLE]))
 
 

@@ -44,7 +44,7 @@ class DimseSource:
 
     def check(self) -> Readiness:
         """See `adapters.dimse.readiness`."""
-        return look(self._talk, self._finder(), self._headers, self._reader(), self._today())
+        return look(self._talk, self._finder(), self._headers, self._today())
 
     def pull(self, cursor: Cursor | None) -> Iterator[Pulled]:
         """Day by day; each day ends with a listing of all its series, where the archive gave all of them."""

@@ -162,7 +162,8 @@ class DimsePeer:
 
     def _row(self, asked: Dataset, members: list[Dataset]) -> Dataset:
         row = Dataset()
-        row.SpecificCharacterSet = members[0].get("SpecificCharacterSet", "")
+        if "SpecificCharacterSet" in members[0]:
+            row[0x00080005] = members[0].get_item(0x00080005)
         for element in asked:
             keyword = element.keyword
             if keyword in _COUNTS:
@@ -171,8 +172,10 @@ class DimsePeer:
                 setattr(row, keyword, len(same) if self.faults.counts else "")
             elif keyword in ("ImageLaterality", "ViewPosition") and not self.faults.image_keys:
                 continue
+            elif element.tag in members[0]:
+                row[element.tag] = members[0].get_item(element.tag)  # raw: its bytes as the file has them
             else:
-                setattr(row, keyword, members[0].get(keyword, element.value))
+                setattr(row, keyword, element.value)
         return row
 
     def _foreign(self, asked: Dataset, values: dict[str, Any]) -> Dataset:
