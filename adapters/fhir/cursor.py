@@ -17,6 +17,8 @@ from msgspec import Struct
 
 from service.ingest.source import Cursor
 
+_MOST_UNREAD = 50
+
 
 class TypeState(Struct, omit_defaults=True):
     """One resource type."""
@@ -32,6 +34,8 @@ class TypeState(Struct, omit_defaults=True):
     complete: bool = False  # everything there was has been given at least once
     history_until: datetime | None = None  # deletions are known up to here
     listed_at: datetime | None = None
+    failures: int = 0  # runs in a row in which this type could not be read to its end
+    unread: list[tuple[datetime, datetime]] = []  # times that had to be left out
 
     def start(self, until: datetime) -> None:
         """A new search, up to `until`."""
@@ -47,6 +51,12 @@ class TypeState(Struct, omit_defaults=True):
         """The order of the search was none: what was taken for seen may not have been."""
         if self.ordered:
             self.ordered, self.watermark = False, self.began
+
+    def leave_out(self, since: datetime, until: datetime) -> None:
+        """Goes past times that cannot be read, and remembers them."""
+        self.moved(until)
+        if (since, until) not in self.unread:
+            self.unread = [*self.unread, (since, until)][-_MOST_UNREAD:]
 
     def finish(self) -> None:
         """The search is at its end: everything up to `reached` has been seen."""

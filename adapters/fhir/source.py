@@ -75,9 +75,11 @@ class _Run:
                 try:
                     yield from self._swept(kind)
                     yield from self._deleted(kind)
+                    self._state.of(kind).failures = 0
                 except Retriable as error:
                     if error.code not in LOCAL:
                         raise
+                    self._state.of(kind).failures += 1
                     failed.append(error)
         self._stored = self._state.cursor()
         yield Pulled((), self._stored)

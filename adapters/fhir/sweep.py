@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
-from adapters.fhir.cursor import TypeState
-from adapters.fhir.pages import Page
-from adapters.fhir.questions import Server, shifts
-from service.ingest.source import Fatal, Retriable, Skippable
+from adapters.fhir.cursor import TypeState, instant
+from adapters.fhir.pages import Page, Row
+from adapters.fhir.questions import LOCAL, Server, shifts
+from service.ingest.source import FHIR_JSON, Fatal, RawRecord, Retriable, Skippable
 
 _MOST_RESTARTS = 3
+_PATIENCE = 2  # runs that fail before it is taken for more than passing trouble
+_MOST_SKIPPED = 3  # of one run
+_NARROWEST = timedelta(seconds=1)
+_OLDEST = datetime(2000, 1, 1, tzinfo=UTC)  # no FHIR server is older
 _ROUNDED = timedelta(seconds=1)
 """How much later than it is a server may show lastUpdated: some keep more digits than they show."""
 
@@ -33,14 +37,31 @@ class Sweep:
     def pages(self) -> Iterator[Page]:
         """First the rest of a search that an earlier run left half read, then what changed up to this run's end.
         Raises SourceError."""
+        state, server = self._state, self._server
+        yield from self._unread()
+        if server.options.search_by == "date":
+            yield from self._rest()
+            yield from self._between(self._since(), server.until)
+            return
+        if state.failures >= _PATIENCE:
+            state.next = ""
         yield from self._rest()
-        since: datetime | None = self._since()
-        self._state.start(self._server.until)
+        skipped: list[datetime] = []
+        for since, until in _around(state.unread, self._since(), server.until):
+            if state.failures < _PATIENCE:
+                yield from self._between(since, until)
+            else:
+                yield from self._narrowed(since or _OLDEST, until, skipped)
+
+    def _between(self, since: datetime | None, until: datetime) -> Iterator[Page]:
+        """What changed in [since, until); begun again from the watermark when the server forgets the search."""
+        begin = since
+        self._state.start(until)
         restarts = 0
         while True:
             before = self._state.watermark
             try:
-                since = yield from self._search(since)
+                since = yield from self._search(since, until)
             except _Expired:
                 restarts = restarts + 1 if self._state.watermark == before else 0
                 if restarts > _MOST_RESTARTS:
@@ -48,10 +69,63 @@ class Sweep:
                         "search-expired", f"the server forgot a search of {self._kind} {restarts} times before its "
                         "end; a smaller options.page, or longer life of its searches, would help",
                     ) from None  # fmt: skip
-                since = self._since()
+                seen = self._since()
+                since = begin if seen is None or (begin is not None and begin > seen) else seen
                 continue
             if since is None:
                 return
+
+    def _narrowed(self, since: datetime, until: datetime, skipped: list[datetime]) -> Iterator[Page]:
+        """As `_between`, where run after run fails: some servers answer 500 to every page that holds one certain
+        resource. Times are halved until what fails is a second; that second is left out, as a problem, and asked for
+        again by every later run."""
+        try:
+            yield from self._between(since, until)
+        except Retriable as error:
+            if error.code not in LOCAL:
+                raise
+            if until - since > _NARROWEST:
+                middle = since + (until - since) / 2
+                yield from self._narrowed(since, middle, skipped)
+                yield from self._narrowed(middle, until, skipped)
+                return
+            skipped.append(since)
+            if len(skipped) > _MOST_SKIPPED:
+                raise  # this is more than some bad resources
+            self._state.leave_out(since, until)
+            yield Page([self._left_out(since)])
+
+    def _unread(self) -> Iterator[Page]:
+        """What earlier runs had to leave out: some of it in each run, in turn."""
+        state = self._state
+        for times in state.unread[:_MOST_SKIPPED]:
+            state.unread = [one for one in state.unread if one != times] + [times]
+            try:
+                pages = self._all(*times)
+            except _Expired:
+                continue
+            except Retriable as error:
+                if error.code not in LOCAL:
+                    raise
+                continue
+            yield from pages[:-1]
+            state.unread = [one for one in state.unread if one != times]
+            yield pages[-1]
+
+    def _all(self, since: datetime, until: datetime) -> list[Page]:
+        """All pages of a short time, or none of them."""
+        url, page = self._server.search(self._kind, self._server.changes(self._kind, since, until))
+        found, paging = [page], self._server.client.paging()
+        while page.next is not None:
+            url = paging.follow(page.next, self._server.address(url))
+            page = self._next(url)
+            found.append(page)
+        return found
+
+    def _left_out(self, since: datetime) -> Row:
+        reason = f"the server fails when asked for what changed in the second from {instant(since)} on; ask its vendor"
+        key = f"{self._kind}/~unreadable-{instant(since)}"
+        return Row(RawRecord(key, FHIR_JSON, b"", problem=("unreadable-at-source", reason)), self._kind)
 
     def _rest(self) -> Iterator[Page]:
         """The rest of a half-read search. Where it cannot be had any more the watermark serves."""
@@ -67,11 +141,11 @@ class Sweep:
             if error.code not in ("foreign-address", "bad-address"):  # the settings name another address by now
                 raise
 
-    def _search(self, since: datetime | None) -> Generator[Page, None, datetime | None]:
+    def _search(self, since: datetime | None, until: datetime) -> Generator[Page, None, datetime | None]:
         """One search; gives where to begin the next one, None when there is nothing more."""
         server, state = self._server, self._state
         try:
-            url, page = server.search(self._kind, server.changes(self._kind, since, server.until))
+            url, page = server.search(self._kind, server.changes(self._kind, since, until))
         except (Fatal, Skippable) as error:
             if isinstance(error, Fatal) and error.code != "refused":
                 raise
@@ -139,3 +213,15 @@ class Sweep:
         if options.search_by == "date":
             return server.until - timedelta(days=options.days_back) if state.complete else oldest
         return state.watermark - server.config.overlap if state.watermark else oldest
+
+
+def _around(
+    left_out: list[tuple[datetime, datetime]], since: datetime | None, until: datetime
+) -> Iterator[tuple[datetime | None, datetime]]:
+    """[since, until) without the times that are left out."""
+    for start, end in sorted(left_out):
+        if end <= until and (since is None or end > since):
+            if since is None or start > since:
+                yield since, start
+            since = end
+    yield since, until

@@ -120,6 +120,8 @@ class Answers:
         return told
 
     def _read(self, ref: str) -> Answer:
+        if ref in self._faults.poisoned:
+            return Answer.outcome(500, "exception")
         if ref in self._faults.hidden:
             return Answer.outcome(self._faults.hidden[ref], "not-found")
         found = self._store.get(ref)
@@ -178,6 +180,8 @@ class Answers:
         search = self._searches[token]
         found = search.found if search.found is not None else self._find(search.kind, search.params)
         matches = [] if is_empty else found[offset : offset + search.count]
+        if any(one.ref in self._faults.poisoned for one in matches):
+            return Answer.outcome(500, "exception")
         following = offset + len(matches)
         entries = [self._entry(one, "match", search) for one in matches]
         if not self._faults.without_include:

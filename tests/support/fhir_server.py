@@ -62,6 +62,7 @@ class Faults:
     broken: int = 0
     broken_status: int = 503
     retry_after: str = "0"
+    poisoned: set[str] = field(default_factory=set)  # refs: every answer that would hold one is a 500
     broken_paths: set[str] = field(default_factory=set)  # these paths below the base always answer broken_status
     cut: int = 0  # so many answers are cut
     cut_at: int = -10  # after that many bytes of head and body; negative: before the end

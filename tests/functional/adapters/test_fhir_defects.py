@@ -244,6 +244,54 @@ def test_type_that_always_fails_is_said_and_loses_nothing_of_what_came(server: F
     assert set(given.keys) | set(pull(config_of(server.url), given.cursor).keys) == ALL
 
 
+def test_resource_that_breaks_its_servers_answers_costs_no_neighbour_for_long(server: FhirServer) -> None:
+    server.faults.poisoned = {"Observation/o6"}
+    options = {"deletions": "none"}
+    given = Result()
+    for _ in range(2):
+        with pytest.raises(Retriable):
+            pull(config_of(server.url, options), given.cursor, into=given)
+    assert "Observation/o8" not in given.keys
+    third = pull(config_of(server.url, options), given.cursor)
+    assert {f"Observation/o{n}" for n in range(10) if n != 6} <= set(given.keys) | set(third.keys)
+    assert [code for key, code in third.problems if "unreadable" in key] == ["unreadable-at-source"]
+    fourth = pull(config_of(server.url, options, overlap=timedelta(days=9)), third.cursor)
+    assert {f"Observation/o{n}" for n in range(10) if n != 6} <= set(fourth.keys)
+    server.faults.poisoned = set()
+    mended = pull(config_of(server.url, options, overlap=timedelta(0)), fourth.cursor)
+    assert "Observation/o6" in mended.keys
+    assert "unread" not in mended.cursor["types"]["Observation"]
+
+
+def test_many_rows_of_a_second_that_was_left_out_come_once_it_is_mended(server: FhirServer) -> None:
+    at = server.now() - timedelta(hours=2)
+    for n in range(100, 111):
+        server.put(result(n), at)
+    server.faults.poisoned = {"Observation/o105"}
+    options, given = {"deletions": "none"}, Result()
+    for _ in range(2):
+        with pytest.raises(Retriable):
+            pull(config_of(server.url, options), given.cursor, into=given)
+    third = pull(config_of(server.url, options), given.cursor)
+    assert third.problems
+    server.faults.poisoned = set()
+    mended = pull(config_of(server.url, options), third.cursor)
+    assert {f"Observation/o{n}" for n in range(100, 111)} <= set(mended.keys)
+
+
+def test_server_that_fails_altogether_is_not_read_past(server: FhirServer) -> None:
+    server.faults.broken_paths, server.faults.broken_status = {"Observation"}, 500
+    given = Result()
+    for _ in range(4):
+        with pytest.raises(Retriable):
+            pull(config_of(server.url, {"types": ["Observation"]}), given.cursor, into=given)
+    server.faults.broken_paths = set()
+    config = config_of(server.url, {"types": ["Observation"]})
+    healed = pull(config, given.cursor)
+    healed = pull(config, healed.cursor, into=healed)
+    assert {f"Observation/o{n}" for n in range(10)} <= set(healed.keys)
+
+
 @pytest.mark.parametrize("at", [0, 5, 17, 60, 200, 700, -1, -30])
 def test_answer_that_is_cut_is_never_taken_for_whole(server: FhirServer, at: int) -> None:
     server.faults.cut_at, server.faults.cut = at, 10_000
