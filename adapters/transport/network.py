@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import httpcore
@@ -202,6 +203,8 @@ class GuardedTransport(httpx.BaseTransport):
 def tls_context(config: SourceConfig) -> ssl.SSLContext:
     """Verifies the server against the source's `ca_file`, else the system's store; shows the client certificate where
     one is configured. Raises Fatal `tls-files`."""
+    if config.ca_file is None and config.client_certificate is None:
+        return _system_context()
     try:
         context = ssl.create_default_context(cafile=config.ca_file)
         if config.client_certificate:
@@ -212,3 +215,9 @@ def tls_context(config: SourceConfig) -> ssl.SSLContext:
             "ca_file, client_certificate or client_key cannot be read; PEM without a password is expected",
         ) from None
     return context
+
+
+@cache
+def _system_context() -> ssl.SSLContext:
+    """Reading the system's store takes longer than many a request."""
+    return ssl.create_default_context()

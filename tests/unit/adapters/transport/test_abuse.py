@@ -46,7 +46,8 @@ def refusal(action: Callable[[], object]) -> SourceError:
     """The error the action ends with: it tells neither the token nor the query, nor does what it came from."""
     with pytest.raises(SourceError) as caught:
         action()
-    shown = f"{caught.value} {caught.value.message} {caught.value!r} {caught.value.__cause__!r}"
+    assert caught.value.__cause__ is None
+    shown = f"{caught.value} {caught.value.message} {caught.value!r}"
     assert TOKEN not in shown
     assert "Zhang" not in shown
     assert "110101" not in shown
@@ -169,6 +170,26 @@ def test_slow_reader_costs_the_server_nothing() -> None:
     assert total == len(body)
 
 
+def test_file_may_take_its_time_as_long_as_it_comes() -> None:
+    """`answer_seconds` is for answers; what is streamed for an hour at some speed is no drip."""
+
+    def slowly(piece: bytes) -> Callable[[Received], Iterable[bytes]]:
+        def respond(request: Received) -> Iterable[bytes]:
+            yield b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % (len(piece) * 8)
+            for _ in range(8):
+                yield piece
+                time.sleep(0.05)
+
+        return respond
+
+    with scripted(slowly(b"x" * 32768)) as own, asking(own.url, Limits(answer_seconds=0.15, retries=0)) as client:
+        with client.get_file(f"{own.url}/file") as answer:
+            assert sum(map(len, answer.chunks())) == 8 * 32768
+        own.respond = slowly(b"x")
+        with client.get_file(f"{own.url}/file") as answer:
+            assert refusal(lambda: list(answer.chunks())).code == "slow"
+
+
 def test_gigantic_body_ends_at_the_limit_whether_its_size_is_told_or_not() -> None:
     def endless(request: Received) -> Iterable[bytes]:
         yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -247,6 +268,24 @@ def test_metadata_and_link_local_addresses_are_refused_even_where_private_ones_a
     for address in ("169.254.169.254", "fe80::1", "::ffff:169.254.169.254", "100.100.100.200", "0.0.0.0", "224.0.0.1"):
         with asking("http://pacs.hospital", resolve=lambda host, port, address=address: [address]) as client:
             assert refusal(lambda client=client: client.get("x")).code == "private-address"  # type: ignore[misc]
+
+
+def test_of_several_addresses_only_those_allowed_are_tried() -> None:
+    with scripted(lambda _: [reply(body=b"x")]) as own:
+        tried: list[Any] = []
+        connect = socket.create_connection
+
+        def watched(address: Any, *args: Any, **kwargs: Any) -> socket.socket:
+            tried.append(address[0])
+            return connect(address, *args, **kwargs)
+
+        def resolve(host: str, port: int) -> list[str]:
+            return ["169.254.169.254", "127.0.0.2", "127.0.0.1"]
+
+        with pytest.MonkeyPatch.context() as patch, asking(f"http://lis:{own.port}", resolve=resolve) as client:
+            patch.setattr(socket, "create_connection", watched)
+            assert client.get("x").body == b"x"
+        assert tried == ["127.0.0.2", "127.0.0.1"]
 
 
 def test_name_that_changes_its_address_between_check_and_connection_gains_nothing() -> None:

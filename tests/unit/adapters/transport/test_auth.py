@@ -15,7 +15,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from adapters.transport import GuardedClient
+from adapters.transport import Answer, GuardedClient
+from adapters.transport.auth import Grant, OAuth, TokenEndpoint
 from service.ingest.source import Fatal, Limits, Retriable, SourceConfig, SourceError
 
 SECRET = "s3cret-of-the-client"
@@ -225,6 +226,21 @@ def test_threads_that_need_a_token_wait_for_the_one_that_fetches_it() -> None:
     for thread in threads:
         thread.join()
     assert (hospital.issued, len(hospital.requests)) == (1, 9)
+
+
+def test_token_that_another_thread_has_renewed_is_kept() -> None:
+    hospital = Hospital()
+    keeper = OAuth(
+        Grant(lambda: TokenEndpoint(TOKEN_URL, TOKEN_URL), lambda audience: ({}, {})),
+        lambda method, url, headers, content: Answer(200, {}, hospital._issue().content),
+        lambda: 0.0,
+    )
+    first = keeper.value()
+    assert first is not None
+    assert keeper.renew(first)
+    second = keeper.value()
+    assert keeper.renew(first)
+    assert (keeper.value(), hospital.issued) == (second, 2)
 
 
 @pytest.mark.parametrize(("response", "kind", "code"), [

@@ -180,6 +180,28 @@ def test_breaker_does_not_mind_refusals_and_questions_a_server_stumbles_over() -
             assert caught.value.code != "breaker-open"
 
 
+def test_question_a_server_stumbles_over_does_not_make_it_healthy_either() -> None:
+    down = httpx.ConnectError("x")
+    peer = Peer(*[down] * 4, httpx.Response(500), down, httpx.Response(200))
+    client = asking(peer, Time(), retries=0)
+    for _ in range(6):
+        with pytest.raises(Retriable):
+            client.get("x")
+    with pytest.raises(Retriable) as caught:
+        client.get("x")
+    assert caught.value.code == "breaker-open"
+
+
+def test_requests_keep_the_pace_of_the_source() -> None:
+    time = Time()
+    limits = Limits(requests_per_second=2)
+    config = SourceConfig("lis", "fhir", "hosp-a", "http://lis/fhir", limits=limits)
+    client = GuardedClient(config, network=Peer(httpx.Response(200)), clock=time, sleep=time.sleep)
+    for _ in range(16):
+        client.get("x")
+    assert time.now == pytest.approx(1005.0)
+
+
 def test_pace_lets_a_handful_go_at_once_and_then_the_rate() -> None:
     time = Time()
     pace = Pace(10, time, time.sleep)
