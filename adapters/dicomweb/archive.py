@@ -256,7 +256,10 @@ def _without_addresses(body: bytes, place: Place) -> bytes:
     for row in map(Row, items):
         if any(uid is not None and row.text(tag) != uid for tag, uid in wanted):
             raise Fatal("wrong-part", "the archive gave metadata of another study or series than asked")
-    return msgspec.json.encode(_cleaned(items))
+    try:
+        return msgspec.json.encode(_cleaned(items))
+    except RecursionError:
+        raise Fatal("not-dicomweb", "the archive gave metadata that is nested too deep to be read") from None
 
 
 def _cleaned(node: Any) -> Any:

@@ -13,8 +13,9 @@ from typing import Any
 
 from service.ingest.source import Cursor
 
-SEEN, TAKEN, CLOSED = 0, 1, 2
-"""A study was seen and may still grow; was taken; was taken once more on the last day it is looked at."""
+SEEN, TAKEN, CLOSED, FAILED = 0, 1, 2, 3
+"""A study was seen and may still grow; was taken; was taken once more on the last day it is looked at; could not be had
+in one run, while the archive answered other questions."""
 
 
 def look_of(facts: Collection[str]) -> str:

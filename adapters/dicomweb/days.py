@@ -25,7 +25,7 @@ class ListedSeries:
 
     uid: str
     modality: str
-    patient_id: str
+    patient_id: str = field(repr=False)
     count: str
 
 
@@ -34,8 +34,8 @@ class ListedStudy:
     """A study as it is listed; more than one patient where one UID is used for two."""
 
     uid: str
-    patients: set[str] = field(default_factory=set)
-    facts: set[str] = field(default_factory=set)
+    patients: set[str] = field(default_factory=set, repr=False)
+    facts: set[str] = field(default_factory=set, repr=False)
     series: dict[str, ListedSeries] = field(default_factory=dict)
     started: datetime | None = None
 

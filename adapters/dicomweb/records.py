@@ -11,9 +11,11 @@ from adapters.dicomweb.questions import INSTANCE, PATIENT_ID, Questions, Row, re
 from service.ingest.archive import is_uid
 from service.ingest.dicom.json_model import deletion_document, series_document
 from service.ingest.dicom.rejections import KEY_OBJECTS, read_rejections
-from service.ingest.source import DICOM_JSON, Fatal, RawRecord
+from service.ingest.source import DICOM_JSON, Fatal, RawRecord, SourceError
 
 _MOST_INSTANCES = 5000  # asked for one by one
+_OF_ONE_SERIES = frozenset({"not-dicomweb", "too-large", "bad-encoding", "truncated"})
+"""Faults of one answer; any other ends the run."""
 
 
 @dataclass(slots=True)
@@ -21,15 +23,15 @@ class StudyRecords:
     """A study's records. `is_whole` False where instances that are listed could not be had: they may come later.
     `ignored`: series that were listed and are not there (`vanished`), or hold rejection notes only."""
 
-    records: list[RawRecord] = field(default_factory=list)
+    records: list[RawRecord] = field(default_factory=list, repr=False)
     is_whole: bool = True
     ignored: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    body: bytes
-    rows: list[Row]
+    body: bytes = field(repr=False)
+    rows: list[Row] = field(repr=False)
     problem: tuple[str, str] | None = None
 
 
@@ -48,6 +50,13 @@ def read_study(questions: Questions, study: ListedStudy) -> StudyRecords:
         made.records += _records(study, listed, one, rejected)
         made.is_whole &= not listed.count.isdigit() or int(listed.count) == len(one.rows)
     return made
+
+
+def give_up(study: ListedStudy, error: SourceError) -> StudyRecords:
+    """The records of a study that cannot be had though the archive answers: they wait, and stop nobody."""
+    problem = (error.code, f"the archive failed in two runs to give the metadata: {error.message}")
+    keys = [series_key(study.uid, uid) for uid in study.series]
+    return StudyRecords([RawRecord(key, DICOM_JSON, key.encode(), problem=problem) for key in keys])
 
 
 def _records(study: ListedStudy, listed: ListedSeries, read: _Read, rejected: dict[str, str]) -> Iterator[RawRecord]:
@@ -71,17 +80,19 @@ def _records(study: ListedStudy, listed: ListedSeries, read: _Read, rejected: di
 def _read_series(questions: Questions, study_uid: str, listed: ListedSeries) -> _Read | None:
     """The metadata of a series; None where the archive has it no more."""
     path = f"studies/{study_uid}/series/{listed.uid}"
-    body = questions.metadata(path)
-    if body is None:
-        body = _one_by_one(questions, path)
+    body: bytes | None = path.encode()  # where nothing came
+    try:
+        body = questions.metadata(path) or _one_by_one(questions, path)
+        rows = read_rows(body) if body is not None else []
+    except Fatal as error:
+        if error.code not in _OF_ONE_SERIES:
+            raise
+        return _Read(body or b"", [], (error.code, f"the metadata of the series cannot be used: {error.message}"))
     if body is None:
         return None
-    try:
-        rows = read_rows(body)
-    except Fatal as error:
-        return _Read(body, [], (error.code, "the metadata of the series is no DICOM JSON (PS3.18 F.2)"))
     if not rows:
-        return _Read(body, [], ("no-metadata", "the archive lists the series and gives no metadata of it"))
+        reason = "the archive lists the series and gives no metadata of it"
+        return _Read(path.encode(), [], ("no-metadata", reason))
     return _Read(body.strip(), rows)
 
 

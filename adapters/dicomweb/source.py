@@ -13,16 +13,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from adapters.dicomweb.check import check_archive
-from adapters.dicomweb.cursor import CLOSED, SEEN, TAKEN, Progress
+from adapters.dicomweb.cursor import CLOSED, FAILED, SEEN, TAKEN, Progress
 from adapters.dicomweb.days import Day, Days, ListedStudy
 from adapters.dicomweb.options import Options, read_options
 from adapters.dicomweb.questions import Questions
-from adapters.dicomweb.records import read_study
+from adapters.dicomweb.records import StudyRecords, give_up, read_study
 from adapters.transport import GuardedClient
-from service.ingest.source import Cursor, Listing, Pulled, RawRecord, Readiness, SourceConfig
+from service.ingest.source import Cursor, Listing, Pulled, RawRecord, Readiness, Retriable, SourceConfig
 
 _BATCH_RECORDS = 64
 _BATCH_BYTES = 8 * 1024 * 1024
+_MOST_FAILURES = 5  # of studies in one run, before it is the archive that fails
 _ONE_DAY = timedelta(days=1)
 
 
@@ -54,6 +55,8 @@ class _Run:
     done: int = 0
     total: int = 0
     waiting: dict[date, None] = field(default_factory=dict)  # days with studies that are being sent
+    failures: dict[str, Retriable] = field(default_factory=dict)  # of single studies, by UID
+    failed: date | None = None  # the first day that has one: the next run begins no later
 
     def pulled(self, batch: _Batch, day: date, listing: Listing | None = None) -> Pulled:
         """The batch, with the cursor to go on from."""
@@ -61,6 +64,19 @@ class _Run:
             tuple(batch.records), self.progress.to_cursor(), dict(batch.ignored), _scope(day), listing,
             self.watermark, self.done, self.total,
         )  # fmt: skip
+
+    def check_failures(self, most: int) -> None:
+        """Raises the first failure when there are as many as `most`."""
+        if len(self.failures) >= most:
+            raise next(iter(self.failures.values()))
+
+    def passed(self, day: date) -> None:
+        """The day is done with, unless something of it is to be asked for again."""
+        self.done += 1
+        if self.failed is None:
+            self.progress.through = max(self.progress.through or day, min(day, self.today))
+            if day < self.closing:
+                self.progress.studies.pop(day.isoformat(), None)
 
     def see(self, study: ListedStudy, now: datetime) -> None:
         """Raises the watermark to a study that was taken; a clock that is ahead counts as now."""
@@ -96,7 +112,10 @@ class DicomWebSource:
         self._http.close()
 
     def pull(self, cursor: Cursor | None) -> Iterator[Pulled]:
-        """See `Source`. The cursor keeps the days read, and how each recent study looked."""
+        """See `Source`. The cursor keeps the days read, and how each recent study looked.
+
+        A study that the archive fails to give stops no other: it is asked for once more by the next run, and waits as
+        a problem then. A run with such a study ends with its error."""
         self.probe()  # for the archive's clock
         run = self._new_run(Progress.of(cursor))
         first, last = self._window(run)
@@ -105,16 +124,14 @@ class DicomWebSource:
         for n in range(run.total):
             day = first + n * _ONE_DAY
             yield from self._pull_day(run, day, with_listing=True)
-            run.done += 1
-            run.progress.through = max(run.progress.through or day, min(day, run.today))
-            if day < run.closing:
-                run.progress.studies.pop(day.isoformat(), None)
+            run.passed(day)
         if run.waiting:
             self._sleep(max(0.0, looked + self._options.settle_seconds - self._clock()))
             for day in list(run.waiting):
                 yield from self._pull_day(run, day, with_listing=False)
-        run.progress.forget_before(run.closing)
+        run.progress.forget_before(min(run.failed or run.closing, run.closing))
         yield run.pulled(_Batch(), last)
+        run.check_failures(1)
 
     def _new_run(self, progress: Progress) -> _Run:
         today = self._today()
@@ -136,29 +153,43 @@ class DicomWebSource:
         run.waiting.pop(day, None)
         run.progress.keep_only(day, found.studies)
         for study in found.studies.values():
-            if self._is_to_be_taken(run, day, study):
-                self._take(run, day, study, batch)
-            if batch.is_full:
+            if self._is_to_be_taken(run, day, study) and (made := self._read(run, day, study)):
+                self._take(run, day, study, made, batch)
+            if batch.is_full or len(run.failures) >= _MOST_FAILURES:
                 yield run.pulled(batch, day)
                 batch = _Batch()
+                run.check_failures(_MOST_FAILURES)
         listing = Listing(_scope(day), found.keys()) if with_listing and _is_certain(found) else None
         yield run.pulled(batch, day, listing)
 
     def _is_to_be_taken(self, run: _Run, day: date, study: ListedStudy) -> bool:
         """Whether the study is new or different, and has stopped growing; one that has not is waited for."""
         look, state = run.progress.known(day, study.uid)
-        if look == study.look and state == CLOSED:
+        if look == study.look and (state == CLOSED or study.uid in run.failures):
             return False
         if day <= run.closing:
             return True
         if look == study.look:
-            return state == SEEN
+            return state in (SEEN, FAILED)
         run.progress.note(day, study.uid, study.look, SEEN)
         run.waiting[day] = None
         return False
 
-    def _take(self, run: _Run, day: date, study: ListedStudy, batch: _Batch) -> None:
-        made = read_study(self._questions, study)
+    def _read(self, run: _Run, day: date, study: ListedStudy) -> StudyRecords | None:
+        """The study's records; None where it is to be asked for again by the next run. Raises SourceError where it is
+        the archive that fails."""
+        try:
+            return read_study(self._questions, study)
+        except Retriable as error:
+            self.probe()
+            if run.progress.known(day, study.uid) == (study.look, FAILED):
+                return give_up(study, error)
+            run.progress.note(day, study.uid, study.look, FAILED)
+            run.failures[study.uid] = error
+            run.failed = min(run.failed or day, day)
+            return None
+
+    def _take(self, run: _Run, day: date, study: ListedStudy, made: StudyRecords, batch: _Batch) -> None:
         batch.add(made.records)
         batch.ignored += made.ignored
         done = CLOSED if day <= run.closing else TAKEN

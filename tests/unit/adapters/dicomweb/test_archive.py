@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -336,6 +336,16 @@ def test_metadata_of_somebody_else_is_refused(server: DicomWebServer, archive: D
     with pytest.raises(Fatal) as refused, archive.metadata(ONE):
         pass
     assert refused.value.code == "wrong-part"
+
+
+def test_metadata_nested_without_end_are_refused(server: DicomWebServer, archive: DicomWebArchive) -> None:
+    for depth in (400, 900, 100_000):
+        told = json.dumps({tag: {"vr": "UI", "Value": [uid]} for tag, uid in zip(
+            ("0020000D", "0020000E", "00080018"), (ONE.study_uid, ONE.series_uid, ONE.sop_uid), strict=True
+        )})[:-1]  # fmt: skip
+        server.faults.body = f'[{told}, "00400275": {"[" * depth}{"]" * depth}}}]'.encode()
+        with suppress(Fatal), archive.metadata(ONE) as parts:
+            assert b"".join(next(iter(parts)).chunks).count(b"[") > depth
 
 
 def test_answer_that_is_no_dicom_json_names_the_mistake(server: DicomWebServer, archive: DicomWebArchive) -> None:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -51,9 +51,11 @@ class Puller:
     cursor: Cursor | None = None
     between: Callable[[], None] = lambda: None
     slept: list[float] = field(default_factory=list)
+    answer_bytes: int = LIMITS.answer_bytes
 
     def source(self) -> DicomWebSource:
-        config = SourceConfig("a", "dicomweb", "h1", self.server.url, zone=ZONE, limits=LIMITS, options=self.options)
+        limits = replace(LIMITS, answer_bytes=self.answer_bytes)
+        config = SourceConfig("a", "dicomweb", "h1", self.server.url, zone=ZONE, limits=limits, options=self.options)
 
         def sleep(seconds: float) -> None:
             self.slept.append(seconds)
@@ -333,6 +335,47 @@ def test_series_without_any_metadata_waits_beside_its_neighbours(server: DicomWe
     assert (found[key_of(bad[0])] or ("",))[0] == "no-metadata"
     server.faults.status = {}
     assert [one.problem for one in puller.run()] == [None], "what was listed and could not be had is asked for again"
+
+
+@pytest.mark.parametrize(("day", "poisoned"), [(TODAY, 1), (TODAY, 7), ("20261110", 1), ("20261110", 7)])
+def test_study_that_the_archive_fails_to_give_stops_no_other(
+    server: DicomWebServer, puller: Puller, day: str, poisoned: int
+) -> None:
+    bad = [small(f"A{n}", 1, day=day)[0] for n in range(poisoned)]
+    server.put([*bad, *small("B1", day=day), *small("B2")])
+    server.faults.status = {f"{one.series_uid}/metadata": 503 for one in bad}
+    puller.options["since"] = "2026-11-09"
+    problems: dict[str, str] = {}
+    runs = 0
+    while runs < 8:
+        runs += 1
+        try:
+            for pulled in puller.batches():
+                problems |= {one.key: one.problem[0] for one in pulled.records if one.problem}
+            break
+        except Retriable:
+            continue
+    assert runs == 2 + poisoned // 5
+    assert problems == {key_of(one): "unavailable" for one in bad}
+    assert puller.instances == 4
+
+
+def test_archive_that_fails_altogether_ends_the_run_at_once(server: DicomWebServer, puller: Puller) -> None:
+    server.put([small(f"A{n}", 1)[0] for n in range(3)])
+    puller.between = lambda: setattr(server.faults, "status", {"": 503})
+    with pytest.raises(Retriable):
+        puller.run()
+    server.faults.status = {}
+    assert len(puller.run()) == 3
+
+
+def test_metadata_larger_than_the_limits_waits_beside_its_neighbours(server: DicomWebServer, puller: Puller) -> None:
+    large = small("A1", 1, SeriesDescription="x" * 60, PatientComments="x" * 9000)
+    server.put([*large, *small("A2", 1)])
+    puller.answer_bytes = 8000
+    problems = {one.key: one.problem[0] if one.problem else "" for one in puller.run()}
+    assert sorted(problems.values()) == ["", "too-large"]
+    assert problems[key_of(large[0])] == "too-large"
 
 
 def test_metadata_that_is_no_dicom_json_waits_beside_its_neighbours(server: DicomWebServer, puller: Puller) -> None:
