@@ -135,7 +135,9 @@ class Transfer:
 
     async def _end(self) -> None:
         try:
-            await asyncio.to_thread(self._close)  # not on the source's threads: one of them may be what is waited for
+            await self._line.run(self._close)  # on a thread of the source's: what is being read is waited for
+        except RuntimeError:  # the process ends, and its threads take no more work
+            self._close()
         finally:
             self._line.give_back()
 
