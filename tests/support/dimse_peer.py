@@ -192,8 +192,10 @@ class DimsePeer:
         if self.move_to is None:
             yield (None, None)
             return
-        yield (*self.move_to, {"ae_title": event.move_destination})
-        yield from self._send(event, self._asked_for(event.identifier))
+        found = self._asked_for(event.identifier)
+        classes = sorted({one.SOPClassUID for one in found})
+        yield (*self.move_to, {"contexts": [build_context(one, ExplicitVRLittleEndian) for one in classes]})
+        yield from self._send(event, found)
 
     def _asked_for(self, asked: Dataset) -> list[Dataset]:
         sops = asked.get("SOPInstanceUID") or ""
