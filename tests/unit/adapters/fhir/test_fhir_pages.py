@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,8 @@ from adapters.fhir.pages import Page, read_page, read_resource
 from adapters.fhir.questions import shifts
 from service.ingest.source import Fatal, Retriable, SourceError
 
+FIXTURES = Path(__file__).parents[4] / "fixtures/adapters/fhir"
+EXPECTED: dict[str, Any] = json.loads((FIXTURES / "expected/records.json").read_text("utf-8"))
 ZONE = ZoneInfo("Asia/Shanghai")
 ODD = b'{ "resourceType" : "Observation",\n "id":"o1", "valueQuantity":{"value":6.30}, "note":[{"text":"\\u68c0"}] }'
 FINE = b'{"resourceType":"Observation","id":"o2"}'
@@ -215,3 +218,19 @@ def test_number_of_a_version_is_read_wherever_a_server_puts_it() -> None:
     put = b'{"resource":{"resourceType":"Observation","id":"o1","meta":{"versionId":"%s"}},"request":{"method":"PUT"}}'
     assert version_of(put % b"3") == (False, 3)
     assert version_of(put % b"MTY4") == (False, None)
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_answers_as_servers_give_them_become_what_is_expected(name: str) -> None:
+    body = (FIXTURES / f"input/{name}.json").read_bytes()
+    page, expected = read(body), EXPECTED[name]
+    assert (page.next, page.total, page.ignored) == (expected["next"], expected["total"], expected["ignored"])
+    for row, wanted in zip(page.rows, expected["rows"], strict=True):
+        told = {
+            "key": row.record.key, "match": row.is_match, "deletion": row.record.is_deletion, "version": row.version,
+            "updated_at": row.updated_at.isoformat() if row.updated_at else None,
+            "problem": row.record.problem[0] if row.record.problem else None,
+        }  # fmt: skip
+        assert {one: told[one] for one in wanted} == wanted
+        assert told["problem"] == wanted.get("problem")
+        assert row.record.body in body
