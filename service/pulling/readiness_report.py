@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -14,6 +15,7 @@ from service.pulling.readiness import SAMPLE, Checked
 
 _MARKS = {Level.OK: "✔", Level.WARNING: "!", Level.PROBLEM: "✘"}
 _RESULTS_SHOWN = 5
+_NUMBER = re.compile(r"[<>=≤≥ ]{0,3}-?\d{1,12}(\.\d{1,8})?")
 
 
 def mask_name(name: str) -> str:
@@ -104,7 +106,12 @@ def _results(report: LabReport) -> str:
 
 def _result(one: ItemResult) -> str:
     measured = one.measured
-    reported = " ".join(part for part in (measured.reported, measured.unit) if part) or "no value"
+    if measured.reported is None:
+        reported = "no value"
+    elif _NUMBER.fullmatch(measured.reported):
+        reported = " ".join(part for part in (measured.reported, measured.unit) if part)
+    else:
+        reported = "text"  # it may say anything, of the patient too
     return f"{one.codes[0][1] if one.codes else '?'} → {one.item or '?'} ({reported})"
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from service.domain.errors import TestOnceError
 from service.domain.report import LabReport
 from service.ingest.counts import LoadCounts
-from service.ingest.pipeline import Loader
+from service.ingest.pipeline import Document, Loader
 from service.pulling.pull import Puller
 from service.pulling.rehearsal import Rehearsal, Rehearsed
+from service.pulling.store import PullStore
 from service.source_settings import SourceSettings
 
 _BATCH_BYTES = 4 * 1024 * 1024
@@ -22,8 +24,8 @@ OnDocuments = Callable[[int], None]
 
 @dataclass(slots=True)
 class Replayed:
-    """What was read again, and what became of it, or would have. `results`: laboratory results in the reports that are
-    new or updated."""
+    """What was read again, and what became of it, or would have. `results`: laboratory results in the reports that
+    would be new or updated, of a rehearsal only."""
 
     documents: int = 0
     counts: LoadCounts = field(default_factory=LoadCounts)
@@ -43,12 +45,12 @@ def replay(
     itself; with `dry_run` each is undone. Broken off, it can be run again from the start. Raises SourceError where the
     source's mapping profile has mistakes."""
     rehearsal = Rehearsal(puller.store) if dry_run else None
-    loader: Loader = puller.loader(settings, rehearsal)
+    loader = puller.loader(settings, rehearsal)
     _, network = puller.policy()
     store = puller.store_of(settings, network)
     done, after = Replayed(), -1
     while page := store.between(since, until, after, _BATCH_BYTES, _BATCH_DOCUMENTS):
-        done.counts.merge(loader.load([document for _, document in page], again=True))
+        done.counts.merge(_read([document for _, document in page], loader, store))
         done.documents += len(page)
         after = page[-1][0].id
         if rehearsal is not None:
@@ -57,6 +59,23 @@ def replay(
         if on_documents is not None:
             on_documents(done.documents)
     return done
+
+
+def _read(documents: Sequence[Document], loader: Loader, store: PullStore) -> LoadCounts:
+    """Reads documents as one batch; where the reader fails, each by itself: one keeps none of the others waiting."""
+    try:
+        return loader.load(documents, store.note_held, again=True)
+    except TestOnceError:
+        raise
+    except Exception:
+        if len(documents) == 1:
+            failed = LoadCounts()
+            failed.add("document", "rejected", "reader-failed")
+            return failed
+    counts = LoadCounts()
+    for one in documents:
+        counts.merge(_read([one], loader, store))
+    return counts
 
 
 def _results(seen: Rehearsed) -> int:

@@ -184,6 +184,10 @@ class PullStore:
         outcomes = {one: counts.total(one) for one in OUTCOMES if one != "ignored"}
         rows.count_day(session, self.source, self.day_of(from_us(session.now)), outcomes)
 
+    def note_held(self, batch: Batch, counts: LoadCounts) -> None:
+        """Within the batch that indexed documents again: the source holds the studies that they tell of."""
+        images.note_holdings(_session(batch), self.source, counts.study_uids)
+
     def give_up(self, one: rows.PulledDocument, code: str, reason: str) -> None:
         """Puts a document that no reader can take to the dead letters, so that it stops nobody."""
         with self.store.batch(self.institution) as batch:

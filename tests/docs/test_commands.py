@@ -39,7 +39,7 @@ def find_command(words: list[str]) -> click.Command:
 
 
 def test_documents_name_the_main_commands() -> None:
-    assert {"init", "network", "load", "match", "token", "serve", "stats", "doctor"} <= {
+    assert {"init", "network", "load", "pull", "sources", "match", "token", "serve", "stats", "doctor"} <= {
         line.split()[1] for _, line in NAMED
     }
 

@@ -12,6 +12,8 @@ from sqlalchemy import func, select
 
 from service.cli.load import loader_of
 from service.edge.parts import Parts
+from service.ingest import pipeline
+from service.ingest.fhir_r4.document import read_json
 from service.ingest.source import FHIR_JSON, Fatal, RawRecord
 from service.pulling.pull import Puller
 from service.pulling.replay import Replayed, replay
@@ -121,6 +123,22 @@ def test_a_profile_with_mistakes_stops_the_source_and_names_them(parts: Parts, t
     assert outcome.error.code == "configuration"
     assert "code[1].loinc" in outcome.error.message
     assert (outcome.received, source.opened) == (0, 0)
+
+
+def test_a_document_that_the_reader_fails_on_keeps_none_of_the_others_waiting(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    puller = pulled.puller(parts, pulled.MemorySource(pulled.everything(3)))
+    puller.pull(pulled.settings_of())
+
+    def fail_on_one(body: bytes) -> object:
+        if b"Patient/p1" in body:
+            raise RuntimeError("a defect of the reader")
+        return read_json(body)
+
+    monkeypatch.setattr(pipeline, "read_json", fail_on_one)
+    done = again(puller, pulled.settings_of(), dry_run=False)
+    assert (done.documents, done.counts.reports["unchanged"], done.counts.total("rejected")) == (3, 2, 1)
 
 
 def test_only_what_was_received_in_the_span_is_read_again(parts: Parts) -> None:
