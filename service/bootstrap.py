@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from service.audit.log import AuditLog
 from service.decisions.again import Evaluator
@@ -27,7 +28,6 @@ from service.identity.store.linker import Linker
 from service.identity.store.rulings import Rulings
 from service.pulling.configured import Adapter
 from service.pulling.probes import Probes
-from service.pulling.pull import Puller
 from service.recognition.events import OrderEvents
 from service.recognition.records import Recognitions
 from service.recognition.statistics import Statistics
@@ -47,6 +47,9 @@ from service.retrieval.rights import Rights
 from service.security.keys import KeyRing
 from service.security.tokens import Tokens
 from service.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from service.pulling.pull import Puller
 
 
 def load_keys(settings: Settings) -> KeyRing:
@@ -111,7 +114,7 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = lambda: datet
         linker=linker,
         rulings=Rulings(database, keys, linker, audit),
         inquiries=Inquiries(database, keys, audit),
-        probes=Probes(_puller(database, keys, linker, reference), settings.source),
+        probes=Probes(lambda: _puller(database, keys, linker, reference), settings.source),
         images=open_images(settings, database, keys, journal, commits, audit, archives),
         pool=ThreadPoolExecutor(settings.threads, thread_name_prefix="work"),
         pace=Pace(settings.rate_limit) if settings.rate_limit else None,
@@ -164,6 +167,8 @@ def open_puller(parts: Parts) -> Puller:
 
 
 def _puller(database: Database, keys: KeyRing, linker: Linker, reference: ReferenceReader) -> Puller:
+    from service.pulling.pull import Puller
+
     def policy() -> tuple[Catalogue, Network]:
         current = reference.current_policy()
         return current.catalogue, current.network

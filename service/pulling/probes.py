@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from service.ingest.source import SourceError
-from service.pulling.pull import Puller
 from service.registry import source_states
 from service.registry.columns import from_us
 from service.source_settings import SourceSettings
+
+if TYPE_CHECKING:
+    from service.pulling.pull import Puller
 
 EVERY_SECONDS = 60.0
 _FIRST_SECONDS = 1.0
@@ -25,13 +29,20 @@ _log = logging.getLogger("testonce")
 class Probes:
     """Asks the enabled sources whether they answer, from `start` to `stop`."""
 
-    def __init__(self, puller: Puller, sources: Sequence[SourceSettings], every: float = EVERY_SECONDS) -> None:
-        self._puller = puller
+    def __init__(
+        self, open_puller: Callable[[], Puller], sources: Sequence[SourceSettings], every: float = EVERY_SECONDS
+    ) -> None:
+        self._open_puller = open_puller
         self._sources = [one for one in sources if one.enabled]
         self._every = every
         self._stop = threading.Event()
         self._busy: set[str] = set()  # those whose last question has not been answered yet
         self._lock = threading.Lock()
+
+    @cached_property
+    def _puller(self) -> Puller:
+        """Opened when it is first needed: its readers take a while to be imported, and most processes ask nothing."""
+        return self._open_puller()
 
     def start(self) -> None:
         """Asks from now on; nothing is started where there is nothing to ask."""

@@ -89,7 +89,7 @@ def test_figures_are_kept_for_some_seconds(served: World, monkeypatch: pytest.Mo
 
 
 def probed(world: World, source: pulled.MemorySource, every: float = 0.05) -> Probes:
-    return Probes(pulled.puller(world.parts, source), [CITY], every)
+    return Probes(lambda: pulled.puller(world.parts, source), [CITY], every)
 
 
 def wait_for(world: World, is_reachable: bool) -> None:
