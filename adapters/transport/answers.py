@@ -50,14 +50,17 @@ def check_headers(headers: httpx.Headers) -> None:
         raise Fatal("too-large", f"the answer has {len(headers.raw)} headers of {size} bytes together")
 
 
-def check_status(status: int, headers: Mapping[str, str], asked: str, expect: Collection[int]) -> None:
+def check_status(
+    status: int, headers: Mapping[str, str], asked: str, expect: Collection[int], leads_to: Callable[[str], str]
+) -> None:
     """Returns where the status is 2xx or expected. Raises what it means otherwise; the text names the status only,
-    never what the body says."""
+    never what the body says. `leads_to` says where a Location leads, without what may be secret in it."""
     if 200 <= status < 300 or status in expect:
         return
     told = f"{asked} was answered {status}"
     if status < 400:
-        raise Fatal("redirected", f"{told}; redirects are not followed: set where it leads as the address")
+        where = leads_to(headers.get("location", ""))
+        raise Fatal("redirected", f"{told}; redirects are not followed: it leads to {where}, mend the address")
     if status == 401:
         raise Fatal("unauthorised", f"{told}; check the credentials of the source")
     if status == 403:

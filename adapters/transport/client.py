@@ -250,7 +250,7 @@ class GuardedClient:
             response = self._exchange(call, self._keeper.value(), allowance)
         try:
             check_headers(response.headers)
-            check_status(response.status_code, response.headers, self._told(call), call.expect)
+            check_status(response.status_code, response.headers, self._told(call), call.expect, self._leads_to(call))
         except SourceError:
             response.close()
             raise
@@ -291,6 +291,16 @@ class GuardedClient:
             if call.least_speed:
                 allowance.left += len(chunk) / call.least_speed
             yield chunk
+
+    def _leads_to(self, call: _Call) -> Callable[[str], str]:
+        def where(location: str) -> str:
+            try:
+                target, _ = absolute(location, call.url)
+            except Fatal:
+                return "no usable address"
+            return "another path there" if self.base.has_origin_of(target) else target.origin
+
+        return where
 
     def _told(self, call: _Call) -> str:
         return f"{call.method} {describe(call.url, self.base)}"

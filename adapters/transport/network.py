@@ -161,12 +161,16 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class _Body(httpx.SyncByteStream):
-    """The body as it comes, unchanged."""
+    """The body as it comes, unchanged, once."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
+        self._is_taken = False
 
     def __iter__(self) -> Iterator[bytes]:
+        if self._is_taken:
+            raise RuntimeError("the body of an answer is read once")
+        self._is_taken = True
         yield from self._inner
 
     def close(self) -> None:

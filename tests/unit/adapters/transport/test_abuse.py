@@ -71,6 +71,8 @@ def test_redirect_is_not_followed_and_its_target_hears_nothing() -> None:
         ):
             error = refusal(lambda: client.get("Patient"))
         assert (type(error), error.code) == (Fatal, "redirected")
+        assert foreign.url in error.message
+        assert "steal" not in error.message
         assert foreign.received == []
 
 
@@ -339,3 +341,10 @@ def test_waiting_for_a_free_connection_ends() -> None:
         with client.stream("a"):
             assert refusal(lambda: client.get("b")).code == "busy"
         assert client.get("b").status == 200
+
+
+def test_body_that_was_read_is_not_read_again_as_an_empty_one() -> None:
+    with scripted(lambda _: [reply(body=b"x" * 10)]) as own, asking(own.url) as client, client.stream("a") as answer:
+        assert b"".join(answer.chunks()) == b"x" * 10
+        with pytest.raises(RuntimeError, match="once"):
+            list(answer.chunks())
