@@ -116,6 +116,7 @@ def _read_before(capital: str, tokens: tuple[Token, ...], region: Token, mention
 
 def _read_after(capital: str, tokens: tuple[Token, ...], region: Token, mention: _Mention) -> None:
     end = region.end
+    starts = {one.start for one in tokens}
     for token in tokens:
         if token.start < end:
             continue
@@ -129,6 +130,8 @@ def _read_after(capital: str, tokens: tuple[Token, ...], region: Token, mention:
             break
         if token.kind == "region" or (mention.after and token.kind != "side"):
             break
+        if token.kind == "side" and capital[token.end : token.end + 1] >= "\u3400" and token.end not in starts:
+            break  # 踝关节(左肺结节): the side of something unknown
         if token.kind == "side":
             mention.after.append(token)
         end = token.end
