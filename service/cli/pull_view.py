@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -71,7 +72,9 @@ def show_done(done: Sequence[Done]) -> None:
     for one in done:
         cells = counts_of(one.outcome) if one.outcome else {}
         table.add_row(Text(one.source), *(str(cells.get(name, "-")) for name in _COUNTED), f"{one.seconds:.1f}")
-    console = Console(highlight=False, soft_wrap=True)
+    # rich takes 80 columns where there is no terminal; a file or a pager need not be so narrow
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 130
+    console = Console(highlight=False, soft_wrap=True, width=width)
     console.print(table)
     for line in (line for one in done for line in _remarks(one)):
         console.print(line, markup=False)

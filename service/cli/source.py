@@ -56,7 +56,7 @@ def check(
         parts.close()
     if report is not None:
         write_private(report, write_report(found, datetime.now(UTC).astimezone(zone)))
-    render(found, language, report)
+    render(found, language, zone, report)
     if not found.is_ready:
         raise typer.Exit(NOT_READY)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ _STYLES = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "problem": ("✘"
 _SHOWN_CODES = 20
 
 
-def render(found: Checked, lang: str, report: Path | None) -> None:
+def render(found: Checked, lang: str, zone: tzinfo, report: Path | None) -> None:
     """Findings, what the source says of itself, the converted sample, what is not known, and the verdict."""
     from rich.console import Console
     from rich.table import Table
@@ -47,7 +48,7 @@ def render(found: Checked, lang: str, report: Path | None) -> None:
     for title in ("报告 患者 状态 时间 内容" if zh else "report patient status performed content").split():
         sample.add_column(title, overflow="fold")
     for shown, _ in found.seen.reports[:SAMPLE]:
-        cells = report_row(shown, found.seen.patients.get(shown.patient_key))
+        cells = report_row(shown, found.seen.patients.get(shown.patient_key), zone)
         sample.add_row(*(Text(plain(cell)) for cell in cells))
     if found.seen.reports:
         console.print(sample)

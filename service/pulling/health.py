@@ -204,12 +204,17 @@ def _of_the_feed(settings: SourceSettings, known: SourceState, now: datetime) ->
             f"来源系统的时间比本机快 {span(-lag, 'zh')}：请校时",
             f"its newest change lies {span(-lag, 'en')} in the future: set its clock, or ours",
         )
-    elif quiet is not None and quiet <= settings.expect_every < lag - max(settings.overlap, 4 * settings.every):
+    elif not _is_up_to_date(known) and settings.expect_every < lag - max(settings.overlap, 4 * settings.every):
         yield Warn(
             "behind",
             f"落后 {span(lag, 'zh')}：正在追赶，或拉取速度跟不上",
             f"{span(lag, 'en')} behind: it is catching up, or is pulled more slowly than it is written",
         )
+
+
+def _is_up_to_date(known: SourceState) -> bool:
+    """Whether the newest run was complete: then nothing newer was there, however old the newest change is."""
+    return known.finished_at is not None and known.finished_at >= (known.started_at or 0)
 
 
 def _is_running(known: SourceState | None, now: datetime, is_gone: Callable[[str], bool]) -> bool:

@@ -110,7 +110,7 @@ def _convert(puller: Puller, settings: SourceSettings, found: Checked, sample: S
     found.sampled = len(sample)
     if not sample:
         found.findings.append(
-            Finding("sample", Level.WARNING, "it gave no records as a sample: nothing was seen of how they convert")
+            Finding("conversion", Level.WARNING, "it gave no records as a sample: nothing was seen of how they convert")
         )
         return
     rehearsal = Rehearsal(puller.store)
@@ -123,7 +123,9 @@ def _convert(puller: Puller, settings: SourceSettings, found: Checked, sample: S
         return
     except Exception as error:  # its text may quote what was read
         found.findings.append(
-            Finding("sample", Level.PROBLEM, f"the reader failed with {type(error).__name__}; this is a defect of ours")
+            Finding(
+                "conversion", Level.PROBLEM, f"the reader failed with {type(error).__name__}; this is a defect of ours"
+            )
         )
         return
     found.seen = rehearsal.seen
@@ -159,7 +161,7 @@ def _of_the_sample(found: Checked) -> Iterator[Finding]:
         level = Level.WARNING if used else Level.PROBLEM
         yield Finding("rejected", level, f"{rejected} of the sample's resources cannot be used, {used} can")
     else:
-        yield Finding("sample", Level.OK, f"{found.sampled} records: {used} resources can be used")
+        yield Finding("conversion", Level.OK, f"{found.sampled} records: {used} resources can be used")
     if not found.seen.reports:
         yield Finding("reports", Level.WARNING, "no report can be made of the sample alone; after a pull more is known")
     if found.codes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from service.domain.person import PatientFacts
 from service.domain.report import ImagingExam, ItemResult, LabReport
@@ -61,7 +61,7 @@ def _lines(found: Checked, at: datetime) -> Iterator[str]:
     yield f"{found.sampled} 条记录 records: {counts}. 未入库 Nothing was stored."
     yield ""
     yield from _table(("报告 report", "患者 patient", "状态 status", "检查时间 performed", "内容 content"), (
-        report_row(one, found.seen.patients.get(one.patient_key)) for one, _ in found.seen.reports[:SAMPLE]
+        report_row(one, found.seen.patients.get(one.patient_key), at.tzinfo) for one, _ in found.seen.reports[:SAMPLE]
     ))  # fmt: skip
     yield "## 未用记录的原因 Why records cannot be used"
     yield ""
@@ -78,15 +78,15 @@ def _lines(found: Checked, at: datetime) -> Iterator[str]:
     ))  # fmt: skip
 
 
-def report_row(one: IndexedReport, patient: PatientFacts | None) -> tuple[str, ...]:
-    """A converted report: kind, whose (masked), status, when performed, what was understood of it."""
+def report_row(one: IndexedReport, patient: PatientFacts | None, zone: tzinfo | None) -> tuple[str, ...]:
+    """A converted report: kind, whose (masked), status, when performed (in `zone`), what was understood of it."""
     content = one.content
     if isinstance(content, ImagingExam):
         kind, performed, words = "imaging", content.performed, _exam(content)
     else:
         first = next((result.performed for result in content.results if result.performed), None)
         kind, performed, words = "laboratory", first, _results(content)
-    time = performed.start.isoformat(" ", "minutes") if performed else "?"
+    time = performed.start.astimezone(zone).isoformat(" ", "minutes") if performed else "?"
     return kind, patient_words(patient), content.head.status.value, time, words
 
 

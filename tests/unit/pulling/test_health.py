@@ -75,8 +75,10 @@ def test_a_disabled_source_is_said_so_and_warns_of_nothing() -> None:
     (known(received_at=25 * HOUR), ["silent"]),
     (known(received_at=None, watermark=None), ["silent"]),
     (known(received_at=None, watermark=None, finished_at=None), []),  # its first run is not complete yet
-    (known(watermark=26 * HOUR), ["behind"]),
-    (known(watermark=24 * HOUR), []),
+    (known(watermark=26 * HOUR, started_at=HOUR / 60), ["behind"]),
+    (known(watermark=26 * HOUR, finished_at=None), ["behind"]),
+    (known(watermark=24 * HOUR, started_at=HOUR / 60), []),
+    (known(watermark=90 * HOUR), []),  # a complete run: nothing newer was there
     (known(watermark=-HOUR), ["clock"]),
     (known(warning="300 of 400 records are missing"), ["not-believed"]),
     (known(unreached_at=HOUR / 60), ["unreachable"]),

@@ -41,4 +41,4 @@ def lab(measured: Measured) -> IndexedReport:
     (Measured("110105194912310021", None), "HGB → 718-7 (text)"),
 ])  # fmt: skip
 def test_only_numbers_of_a_result_are_shown(measured: Measured, shown: str) -> None:
-    assert report_row(lab(measured), None)[-1] == shown
+    assert report_row(lab(measured), None, None)[-1] == shown
