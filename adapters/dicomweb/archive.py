@@ -225,6 +225,8 @@ def _unrepeated(parts: Iterable[Part]) -> Iterator[Part]:
             raise Fatal("wrong-part", "the archive gave one instance twice in one answer; nothing more is shown")
         seen.add(one.sop_uid)
         yield one
+    if not seen:
+        raise NotHeld("not-held", "the archive answered without a single instance")
 
 
 def _is_of(row: Row, place: Place) -> bool:

@@ -231,6 +231,24 @@ def test_retrying_and_loading_again_resurrects_nothing_that_is_gone() -> None:
     assert made.reports == {}
 
 
+def test_retrying_a_document_with_a_bad_item_doubles_none_of_the_good_ones() -> None:
+    items = json.loads(array(SLICES))
+    del items[1]["00100020"]
+    for body in (json.dumps(items).encode(), series_document(UID, SERIES, json.dumps(items).encode(), {})):
+        made = house(body)
+        assert [place for place, _ in made.rejected] == ["[1]"]
+        made.loader.retry()
+        assert made.exam.instance_count == 3
+        assert len(made.store.of("h1").rejected) == 2, "what is refused again waits again"
+
+
+def test_reading_all_that_is_stored_again_leaves_every_exam_as_it_is() -> None:
+    made = house(whole(1, 2, 3), document(array([instance(1, StudyInstanceUID="1.2.3", SeriesInstanceUID="1.2.3.1")])))
+    before = made.reports
+    made.loader.read_again()
+    assert made.reports == before
+
+
 def test_loading_again_in_the_order_of_arrival_ends_where_it_was() -> None:
     steps = [whole(1, 2, 3), deletion_document([f"{UID}/{SERIES}"], "x"), whole(1, 2, 3), whole(1, 2)]
     made = house(*steps)

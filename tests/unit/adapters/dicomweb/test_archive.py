@@ -208,6 +208,12 @@ def test_instance_of_somebody_else_is_never_given(server: DicomWebServer, archiv
     assert refused.value.code == "wrong-part"
 
 
+def test_answer_without_an_instance_is_no_answer(server: DicomWebServer, archive: DicomWebArchive) -> None:
+    server.faults.body = b"\r\n--a-boundary--\r\n"
+    with pytest.raises(NotHeld):
+        files(archive, SERIES)
+
+
 def test_instance_that_comes_twice_is_refused(server: DicomWebServer, archive: DicomWebArchive) -> None:
     server.faults.repeats_part = True
     with pytest.raises(Fatal, match="twice"):
