@@ -230,7 +230,11 @@ SOURCES_ANSWER: dict[str, Any] = {
                         "type": "array",
                         "items": {"type": "object", "properties": {"kind": {"type": "string"}, "text": _TEXTS}},
                     },
-                    "retrieval": {"type": ["object", "null"], "description": "how long images took, of an archive"},
+                    "retrieval": {
+                        "type": ["object", "null"],
+                        "description": "studies opened in the last day, with `firstImage`, `keySeries`, `complete` "
+                        "each as {count, p50, p95} in seconds; null: none",
+                    },
                 },
             },
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -82,6 +83,13 @@ def _metrics(found: list[SourceHealth], sums: dict[str, dict[str, int]]) -> list
     records = CounterMetricFamily(
         "testonce_source_records", "Records by what became of them.", labels=["source", "outcome"]
     )
+    opened = GaugeMetricFamily(
+        "testonce_source_retrievals", "Studies opened in the last day.", labels=["source", "outcome"]
+    )
+    seconds = GaugeMetricFamily(
+        "testonce_source_retrieval_seconds", "How long opening a study took, of the last day.",
+        labels=["source", "clock", "quantile"],
+    )  # fmt: skip
     for one in found:
         name, known = [one.settings.name], one.known
         _add(lag, name, one.lag.total_seconds() if one.lag is not None else None)
@@ -94,7 +102,18 @@ def _metrics(found: list[SourceHealth], sums: dict[str, dict[str, int]]) -> list
             _add(warning, [*name, warn.kind], 1)
         for outcome, n in sorted(sums.get(one.settings.name, {}).items()):
             records.add_metric([*name, outcome], n)
-    return [lag, success, failures, dead, waiting, reachable, warning, records]
+        _add_retrieval(opened, seconds, name, one.retrieval or {})
+    return [lag, success, failures, dead, waiting, reachable, warning, records, opened, seconds]
+
+
+def _add_retrieval(
+    opened: GaugeMetricFamily, seconds: GaugeMetricFamily, name: list[str], times: Mapping[str, Any]
+) -> None:
+    for outcome, n in sorted(times.get("outcomes", {}).items()):
+        _add(opened, [*name, outcome], n)
+    for key, clock in (("firstImage", "first-image"), ("keySeries", "key-series"), ("complete", "complete")):
+        for quantile, value in (("0.5", "p50"), ("0.95", "p95")):
+            _add(seconds, [*name, clock, quantile], times.get(key, {}).get(value))
 
 
 def _add(family: GaugeMetricFamily, labels: list[str], value: Any) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -120,5 +120,20 @@ def _remarks(one: SourceHealth, lang: str, zone: tzinfo) -> Iterator[str]:
         zh = f"✘ {name} {known.error_code}（{at}，连续失败 {known.failures} 次）：{plain(known.error)}"
         en = f"✘ {name} {known.error_code} (at {at}, {known.failures} in a row): {plain(known.error)}"
         yield zh if lang == "zh" else en
+    if one.retrieval is not None:
+        yield f"· {name} {_opened(one.retrieval, lang)}"
     for warn in one.warnings:
         yield f"! {name} {warn.kind}: {plain(warn.zh if lang == 'zh' else warn.en)}"
+
+
+def _opened(times: Mapping[str, Any], lang: str) -> str:
+    """How long studies took to open in the last day."""
+    clocks = {"firstImage": ("首图", "first image"), "keySeries": ("关键序列", "key series"),
+              "complete": ("全部", "complete")}  # fmt: skip
+    found = [
+        f"{zh if lang == 'zh' else en} {times[key]['p50']} / {times[key]['p95']} s"
+        for key, (zh, en) in clocks.items()
+        if key in times
+    ]
+    head = f"近一日调阅 {times['count']} 次" if lang == "zh" else f"{times['count']} studies opened in the last day"
+    return f"{head}{' (p50 / p95): ' if found else ''}{', '.join(found)}"

@@ -7,15 +7,17 @@ day until somebody asks for a report that never came.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from statistics import median
+from typing import Any
 
 from service.domain.network import Network
 from service.pulling.leases import is_dead
-from service.registry.columns import from_us
+from service.registry.columns import from_us, to_us
 from service.registry.database import Database
+from service.registry.retrievals import retrieval_times
 from service.registry.source_states import SourceState, all_states, count_dead_letters, count_waiting, days_since
 from service.source_settings import SourceSettings
 
@@ -26,6 +28,7 @@ _LEAST_MEDIAN = 20
 _FALLEN_TO = 0.5
 _CLOCK_AHEAD = timedelta(minutes=5)
 _LEAST_OVERDUE = timedelta(minutes=5)
+_RETRIEVALS_OF = timedelta(days=1)
 
 Days = Mapping[str, Mapping[str, int]]
 """Counts by day (YYYY-MM-DD of the network's zone) and outcome."""
@@ -57,7 +60,8 @@ class Warn:
 class SourceHealth:
     """A source as people and monitors see it. Lags are `now` less the newest change pulled (`lag`), and less the end
     of the last complete run (`since_complete`); None: never. `due_in` is the time until the next run, negative when it
-    is late. `days` are the newest, oldest first."""
+    is late. `days` are the newest, oldest first. `retrieval`: how long studies of it took to open in the last day
+    (`service.registry.retrievals`); None: none was."""
 
     settings: SourceSettings
     state: State
@@ -69,6 +73,7 @@ class SourceHealth:
     dead_letters: int = 0
     waiting: int = 0
     warnings: tuple[Warn, ...] = ()
+    retrieval: Mapping[str, Any] | None = None
 
 
 def read_health(database: Database, sources: Sequence[SourceSettings], network: Network) -> list[SourceHealth]:
@@ -79,10 +84,12 @@ def read_health(database: Database, sources: Sequence[SourceSettings], network: 
     with database.snapshot() as conn:
         states, days = all_states(conn), days_since(conn, since)
         dead, waiting = count_dead_letters(conn), count_waiting(conn)
-    return [
+        times = retrieval_times(conn, to_us(now - _RETRIEVALS_OF))
+    found = (
         judge(one, states.get(one.name), days.get(one.name, {}), dead.get(one.name, 0), waiting.get(one.name, 0), today)
         for one in sources
-    ]
+    )
+    return [replace(one, retrieval=times.get(one.settings.name)) for one in found]
 
 
 def judge(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +12,8 @@ COUNTED = ("received", "known", "new", "updated", "unchanged", "ignored", "rejec
 """What is counted of each day, in this order."""
 
 
-def show(health: SourceHealth, retrieval: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A source as JSON; times RFC 3339 in UTC, lengths in seconds. `retrieval`: how long images of it took."""
+def show(health: SourceHealth) -> dict[str, Any]:
+    """A source as JSON; times RFC 3339 in UTC, lengths in seconds."""
     known, settings = health.known, health.settings
     return {
         "source": settings.name,
@@ -39,7 +38,7 @@ def show(health: SourceHealth, retrieval: Mapping[str, Any] | None = None) -> di
         "waitingDocuments": health.waiting,
         "days": [{"day": day} | {one: counts.get(one, 0) for one in COUNTED} for day, counts in health.days.items()],
         "warnings": [{"kind": one.kind, "text": {"zh": one.zh, "en": one.en}} for one in health.warnings],
-        "retrieval": retrieval,
+        "retrieval": health.retrieval,
     }
 
 

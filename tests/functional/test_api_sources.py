@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 from time import monotonic, sleep
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from service.api import sources
 from service.ingest.source import FHIR_JSON, Fatal, RawRecord, Retriable
 from service.pulling.probes import Probes
 from service.registry import source_states
+from service.registry.retrievals import add_retrieval
 from service.security.caller import Role
 from tests.support import pulled
 from tests.support.serving import ISSUER, REQUESTER, World, assert_problem, serve
@@ -79,6 +81,28 @@ def test_figures_of_each_source_are_scraped_without_anything_of_a_patient(served
     assert found['testonce_source_last_success_timestamp{source="city-memory"}'] > 1.7e9
     assert 'testonce_source_last_success_timestamp{source="county-memory"}' not in found
     assert {label for name in found for label in re.findall(r'(\w+)="', name)} == {"source", "outcome", "kind"}
+
+
+def test_how_long_studies_took_to_open_is_told(served: World) -> None:
+    database = served.parts.database
+    row: dict[str, Any] = {
+        "source": CITY.name, "requester": REQUESTER, "study_uid": "1.2.3", "streamed_bytes": 0, "streamed_us": 0,
+        "bytes": 9, "outcome": "given", "complete_us": None, "key_series_us": None,
+    }  # fmt: skip
+    with database.write() as conn:
+        for n, seconds in enumerate((0.4, 0.2, 1.5)):
+            started = database.now_us() - 3_600_000_000
+            add_retrieval(conn, row | {"id": n, "started_at": started, "first_image_us": int(seconds * 1e6)})
+        add_retrieval(conn, row | {"id": 9, "started_at": 0, "first_image_us": 99_000_000})  # long ago
+    (found,) = served.client.get("/api/v1/sources", headers=served.headers(ISSUER)).json()["sources"]
+    assert found["retrieval"] == {
+        "count": 3, "outcomes": {"given": 3}, "bytes": 27, "firstImage": {"count": 3, "p50": 0.4, "p95": 1.5},
+    }  # fmt: skip
+    scraped = samples(served)
+    first = 'testonce_source_retrieval_seconds{clock="first-image",quantile="0.95",source="city-memory"}'
+    assert scraped[first] == 1.5
+    assert scraped['testonce_source_retrievals{outcome="given",source="city-memory"}'] == 3
+    assert not [name for name in scraped if "key-series" in name]
 
 
 def test_figures_are_kept_for_some_seconds(served: World, monkeypatch: pytest.MonkeyPatch) -> None:
