@@ -35,7 +35,8 @@ def shown(health: list[SourceHealth], lang: str, capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize(("lang", "words"), [
     ("en", ["needs attention", "30 h", "now", "yes", "2026-11-21", "silent: nothing new",
-            "unauthorised (at 2026-11-22 01:00+00:00, 3 in a row)", "first image 0.4 / 1.5 s", "dead letters: testonce rejected list"]),
+            "unauthorised (at 2026-11-22 01:00+00:00, 3 in a row)", "first image 0.4 / 1.5 s",
+            "dead letters: testonce rejected list"]),
     ("zh", ["需人工处理", "30 小时", "现在", "是", "连续失败 3 次", "silent: 没有新记录", "首图 0.4 / 1.5 s",
             "死信列表"]),
 ])  # fmt: skip
