@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -56,6 +57,9 @@ def _types(server: Server) -> Iterator[Finding]:
     swept = [kind for kind in server.types if server.is_swept(kind)]
     lacking = [kind for kind in IN_ORDER if kind not in swept]
     yield Finding("types", Level.OK, f"searched: {', '.join(swept) or 'none'}; not searched: {', '.join(lacking)}")
+    if "Consent" in server.capabilities.types and "Consent" not in swept:
+        text = "Consent is not among options.types: withheld consents would not be known; add it"
+        yield Finding("types", Level.WARNING, text)
     for kind in _NEEDED:
         if kind not in swept and (kind != "Patient" or kind not in server.capabilities.types):
             text = f"{kind} is not offered by a search; ask the vendor to enable it, or name it in options.types"
@@ -127,7 +131,7 @@ def _sample(server: Server) -> list[RawRecord]:
     follow = FollowUp(server, State())
     follow.note(rows)
     found = list(rows)
-    for _, more in follow.of(rows):
+    for _, more in itertools.chain(follow.of(rows), follow.rest()):
         found += more
     return [one.record for one in found][:_SAMPLE]
 

@@ -37,6 +37,11 @@ class TypeState(Struct, omit_defaults=True):
     failures: int = 0  # runs in a row in which this type could not be read to its end
     unread: list[tuple[datetime, datetime]] = []  # times that had to be left out
 
+    @property
+    def is_short(self) -> bool:
+        """Whether the server announced more for this search than it has given."""
+        return self.total > self.done
+
     def start(self, until: datetime) -> None:
         """A new search, up to `until`."""
         self.began, self.until, self.reached = self.watermark, until, None

@@ -21,13 +21,14 @@ _MOST_SINGLE = 200  # reads of one run: the rest waits for the next
 _MOST_MISSING = 1000
 _MOST_TRIES = 10
 _MOST_SEEN = 1_000_000
+_MOST_LATER = 200_000
 _REFERENCE = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9._-]{1,120})(?:/_history/[A-Za-z0-9._-]+)?")
 _WHY = {
     403: ("reference-forbidden", "the account of the source may not read what a report refers to"),
     404: ("reference-missing", "a report refers to it, and the server does not know it; it is asked for again"),
     410: ("reference-deleted", "a report refers to it, and the server has deleted it; it is asked for again"),
 }
-_FAILED = ("reference-failed", "a report refers to it, and the server failed when asked for it; it is asked for again")
+_FAILED = ("reference-failed", "a report refers to it, and it could not be read yet; it is asked for again")
 
 
 class _Pointing(Struct):
@@ -53,6 +54,7 @@ class FollowUp:
         self._server = server
         self._state = state
         self._seen: set[int] = set()
+        self._later: set[str] = set()
         self._single = _MOST_SINGLE
 
     def note(self, rows: Iterable[Row]) -> None:
@@ -71,19 +73,33 @@ class FollowUp:
         news = [one for one in rows if after is None or one.updated_at is None or one.updated_at > after]
         for kind, name in self._references(news):
             ref = f"{kind}/{name}"
-            if hash(ref) not in self._seen and ref not in self._state.missing:
+            if hash(ref) in self._seen or ref in self._state.missing:
+                continue
+            if self._is_coming(kind):
+                self._later.add(ref)
+            else:
                 self._seen.add(hash(ref))
                 wanted.setdefault(kind, []).append(name)
         for kind, names in wanted.items():
             yield from self._fetched(kind, names)
 
+    def rest(self) -> Iterator[tuple[str, list[Row]]]:
+        """What a first run that was to give everything did not give. Raises SourceError."""
+        later = [ref for ref in sorted(self._later) if hash(ref) not in self._seen]
+        self._later = set()
+        if len(self._seen) <= _MOST_SEEN:
+            for kind, names in _by_kind(later).items():
+                yield from self._fetched(kind, names)
+
+    def _is_coming(self, kind: str) -> bool:
+        """Whether the first search of a type, from its beginning, is still to come or to end."""
+        options = self._server.options
+        is_whole = options.search_by == "last-updated" and options.since is None and self._server.is_swept(kind)
+        return is_whole and not self._state.of(kind).complete and len(self._later) < _MOST_LATER
+
     def again(self) -> Iterator[tuple[str, list[Row]]]:
         """What earlier runs missed."""
-        wanted: dict[str, list[str]] = {}
-        for ref in self._state.missing:
-            kind, _, name = ref.partition("/")
-            wanted.setdefault(kind, []).append(name)
-        for kind, names in wanted.items():
+        for kind, names in _by_kind(self._state.missing).items():
             yield from self._fetched(kind, names)
 
     def _references(self, rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
@@ -151,8 +167,7 @@ class FollowUp:
 
     def _alone(self, ref: str) -> list[Row]:
         if self._single <= 0:
-            self._missed(ref, _FAILED)
-            return []
+            return self._missed(ref, _FAILED)
         self._single -= 1
         status, row = self._server.read(ref)
         return [row] if status == 200 else self._missed(ref, _WHY[status], row.record.body)
@@ -164,6 +179,14 @@ class FollowUp:
         if tries <= _MOST_TRIES and len(missing) < _MOST_MISSING:
             missing[ref] = tries
         return [Row(RawRecord(ref, FHIR_JSON, body, problem=why), ref.partition("/")[0])] if tries == 1 else []
+
+
+def _by_kind(refs: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for ref in refs:
+        kind, _, name = ref.partition("/")
+        found.setdefault(kind, []).append(name)
+    return found
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -11,10 +11,11 @@ from service.ingest.fhir_r4.shapes import SHAPES
 from service.ingest.source import Fatal, SourceConfig
 
 IN_ORDER = (
-    "Patient", "Organization", "Endpoint", "Device", "Specimen", "Consent", "Observation", "ImagingStudy",
-    "DiagnosticReport",
+    "Patient", "Consent", "Organization", "Endpoint", "Device", "Specimen", "DiagnosticReport", "Observation",
+    "ImagingStudy",
 )  # fmt: skip
-"""The types that are used, what others refer to first: then most of it is there when a report comes."""
+"""The types that are used, in the order in which they are pulled. Reports go before their results and images: a result
+whose report is not known yet would stand alone for a while, as a report of its own."""
 
 _OF_TRANSPORT = {"also_known_as", "file_hosts", "token_hosts", "token_url", "scope", "token_auth"}
 
@@ -22,7 +23,7 @@ _OF_TRANSPORT = {"also_known_as", "file_hosts", "token_hosts", "token_url", "sco
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a server is to be asked; README.md says when to change what."""
 
-    types: list[str] | None = None  # None: those of IN_ORDER that the server offers
+    types: list[str] | None = None  # None: all that are used and offered
     page: int = 200  # resources of one page (_count)
     since: date | None = None  # the first run begins here; None: with the oldest
     settle_seconds: float = 0.0  # what changed later than this before a run is left for the next

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from adapters.fhir.check import check
-from adapters.fhir.cursor import State, read_cursor
+from adapters.fhir.cursor import State, TypeState, read_cursor
 from adapters.fhir.deletions import deleted_since, is_listing_due, listing_of, way_of
 from adapters.fhir.followup import FollowUp
 from adapters.fhir.options import read_options
@@ -79,8 +78,12 @@ class _Run:
                 except Retriable as error:
                     if error.code not in LOCAL:
                         raise
-                    self._state.of(kind).failures += 1
+                    state = read_cursor(self._stored).of(kind)  # what was read and not given is read again
+                    state.failures += 1
+                    self._state.types[kind] = state
                     failed.append(error)
+        for kind, rows in self._follow.rest():
+            yield from self._given(kind, rows)
         self._stored = self._state.cursor()
         yield Pulled((), self._stored)
         if failed:
@@ -92,10 +95,10 @@ class _Run:
         for page in Sweep(self._server, kind, state).pages():
             self._follow.note(page.rows)
             by_type = _by_type(page.rows)
-            own = by_type.pop(kind, [])
-            for other, rows in itertools.chain(by_type.items(), self._follow.of(page.rows, state.began)):
-                yield from self._given(other, rows)
-            yield from self._given(kind, own, page.ignored, moves=True)
+            batches = [(kind, by_type.pop(kind, [])), *by_type.items(), *self._follow.of(page.rows, state.began)]
+            for n, (type_, rows) in enumerate(batches, 1):  # a page is done with once all that it refers to is stored
+                ignored = page.ignored if n == 1 else None
+                yield from self._given(type_, rows, ignored, state if n == len(batches) else None)
 
     def _deleted(self, kind: str) -> Iterator[Pulled]:
         state = self._state.of(kind)
@@ -103,7 +106,7 @@ class _Run:
             found = deleted_since(self._server, kind, state)
             if found is not None:
                 rows, others = found
-                yield from self._given(kind, rows, {"version-in-history": others} if others else {}, moves=True)
+                yield from self._given(kind, rows, {"version-in-history": others} if others else {}, state)
         if is_listing_due(self._server, kind, state):
             listing = listing_of(self._server, kind)
             if listing is not None:
@@ -112,20 +115,21 @@ class _Run:
                 yield Pulled((), self._stored, scope=kind, listing=listing)
 
     def _given(
-        self, kind: str, rows: Sequence[Row], ignored: Mapping[str, int] | None = None, moves: bool = False
+        self, kind: str, rows: Sequence[Row], ignored: Mapping[str, int] | None = None, done: TypeState | None = None
     ) -> Iterator[Pulled]:
-        """Rows of one type as batches; only with the last of them the cursor moves, where `moves`."""
+        """Rows of one type as batches. With the last of them the cursor moves, where this is all of a page of the type
+        that `done` is the state of."""
         parts = [rows[n : n + _MOST_AT_ONCE] for n in range(0, len(rows), _MOST_AT_ONCE)] or [[]]
-        state = self._state.of(kind)
-        for n, part in enumerate(parts):
-            is_last = n + 1 == len(parts)
-            if is_last and moves:
+        for n, part in enumerate(parts, 1):
+            is_last = n == len(parts)
+            if is_last and done is not None:
                 self._stored = self._state.cursor()
-            if not (part or ignored or state.next):
+            if not (part or ignored or (done is not None and done.next)):
                 return  # nothing to store that a later batch does not
+            told = done or TypeState()
             yield Pulled(
                 tuple(one.record for one in part), self._stored, (ignored or {}) if is_last else {}, kind,
-                watermark=state.watermark, done=state.done, total=state.total,
+                watermark=told.watermark, done=told.done, total=told.total,
             )  # fmt: skip
 
 

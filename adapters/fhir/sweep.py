@@ -16,6 +16,9 @@ _PATIENCE = 2  # runs that fail before it is taken for more than passing trouble
 _MOST_SKIPPED = 3  # of one run
 _NARROWEST = timedelta(seconds=1)
 _OLDEST = datetime(2000, 1, 1, tzinfo=UTC)  # no FHIR server is older
+_SET_BACK = timedelta(days=1)
+"""How far a run goes back where the server's clock was set back since the last one: what changed in between bears times
+before the watermark."""
 _ROUNDED = timedelta(seconds=1)
 """How much later than it is a server may show lastUpdated: some keep more digits than they show."""
 
@@ -154,6 +157,7 @@ class Sweep:
                 'options.search_by = "date"; if it has no such resources, list the others in options.types',
             ) from None  # fmt: skip
         self._last = None
+        state.done = state.total = 0
         state.ordered = server.options.search_by == "last-updated" and "_sort=" in unquote(page.self)
         return (yield from self._walk(url, page, since))
 
@@ -163,9 +167,16 @@ class Sweep:
             self._note(page)
             again = self._instead_of(page.next, since)
             state.next = paging.follow(page.next, self._server.address(url)) if page.next and again is None else ""
-            if page.next is None:
+            ends_early = page.next is None and again is None and state.is_short
+            if page.next is None and again is None and not ends_early:
                 state.finish()
             yield page
+            if ends_early:
+                raise Retriable(
+                    "incomplete-answer", f"the server announced {state.total} resources for a search of {self._kind} "
+                    f"and gave {state.done}, without a link to more; see whether it limits what it gives, and lower "
+                    "options.page to that",
+                )  # fmt: skip
             if not state.next:
                 return again
             url = state.next
@@ -184,7 +195,7 @@ class Sweep:
     def _note(self, page: Page) -> None:
         """Moves the state past a page: in order, all that is older has been seen; else only at the end is that sure."""
         state = self._state
-        state.done += len(page.rows)
+        state.done += sum(row.is_match for row in page.rows) + sum(page.ignored.values())
         state.total = page.total or state.total
         for row in page.rows:
             at = row.updated_at if row.is_match else None
@@ -198,9 +209,11 @@ class Sweep:
             state.moved(state.reached)
 
     def _instead_of(self, link: str | None, since: datetime | None) -> datetime | None:
-        """Where a new search goes on, instead of a next link that would leave out rows."""
+        """Where a new search goes on, instead of a next link that would leave out rows, or that is not there although
+        the server announced more."""
         state = self._state
-        if link is None or not state.ordered or state.reached is None or not shifts(link):
+        leaves_out = state.is_short if link is None else shifts(link)
+        if not leaves_out or not state.ordered or state.reached is None:
             return None
         again = state.reached - _ROUNDED
         return again if since is None or again > since else None
@@ -212,6 +225,8 @@ class Sweep:
         oldest = datetime(first.year, first.month, first.day, tzinfo=zone) if first else None
         if options.search_by == "date":
             return server.until - timedelta(days=options.days_back) if state.complete else oldest
+        if state.watermark and state.watermark - server.until > server.config.overlap:
+            state.watermark = server.until - _SET_BACK
         return state.watermark - server.config.overlap if state.watermark else oldest
 
 
