@@ -43,6 +43,10 @@ class Retriable(SourceError):
     """It may work later: the run ends, the cursor stays, the next run goes on from there."""
 
 
+UNREACHED = frozenset({"unreachable", "cut-off", "slow", "unavailable", "server-error", "breaker-open", "tls"})
+"""Codes that say that the system did not answer, rather than that it answered with a no."""
+
+
 class Skippable(SourceError):
     """This one record cannot be had or used; its neighbours can. An adapter mostly says so in `RawRecord.problem`."""
 

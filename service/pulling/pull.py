@@ -15,7 +15,7 @@ from service.domain.errors import InvalidInput, TestOnceError
 from service.domain.network import Network
 from service.ingest.pipeline import Loader
 from service.ingest.port import IngestStore
-from service.ingest.source import Cursor, Fatal, Pulled, Readiness, Source, SourceConfig, SourceError
+from service.ingest.source import UNREACHED, Cursor, Fatal, Pulled, Readiness, Source, SourceConfig, SourceError
 from service.pulling import mapping
 from service.pulling.configured import FindAdapter, limits_of, resolve
 from service.pulling.leases import new_owner
@@ -29,8 +29,6 @@ from service.source_settings import SourceSettings
 
 _FIRST_PAUSE = timedelta(seconds=30)
 _LONGEST_PAUSE = timedelta(hours=1)
-_UNREACHED = frozenset({"unreachable", "cut-off", "slow", "unavailable", "server-error", "breaker-open", "tls"})
-"""Codes of errors that say that the system did not answer, rather than that it answered wrongly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +180,7 @@ class Puller:
             "error_code": error.code[:40], "error": error.message[:1000],
             "due_at": now + _us(_LONGEST_PAUSE if is_fatal else pause_after(failures, error.retry_after)),
         }  # fmt: skip
-        if error.code in _UNREACHED:
+        if error.code in UNREACHED:
             said["unreached_at"] = now
         return said
 

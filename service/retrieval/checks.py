@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from service.domain.errors import NotFound, Unavailable
 from service.ingest.archive import HeldInstance, HeldStudy, ImageArchive, NotHeld, Place
-from service.ingest.source import Retriable, SourceError
+from service.ingest.source import UNREACHED, Retriable, SourceError
 from service.registry import images, source_states
 from service.registry.database import Database
 from service.registry.images import HELD, StudyHeld
@@ -22,7 +22,6 @@ from service.retrieval.rights import Grant
 
 LASTS_SECONDS = 60.0
 _MOST_REMEMBERED = 500
-_UNREACHED = frozenset({"unreachable", "cut-off", "slow", "refused", "breaker-open"})
 _SHUT = frozenset({"OFFLINE", "UNAVAILABLE"})  # PS3.3 C.4.23.1.1
 _RETRY_SECONDS = 30
 
@@ -135,7 +134,7 @@ class Checks:
             source_states.note_probe(conn, held.source, now, None)
 
     def _note_probe(self, source: str, error: SourceError) -> None:
-        if error.code in _UNREACHED:
+        if error.code in UNREACHED:
             with self._database.write() as conn:
                 source_states.note_probe(conn, source, self._database.now_us(), error.code)
 
