@@ -50,6 +50,11 @@ class ImageCache:
         self._swept = -_SWEEP_SECONDS
         self._total = 0  # as far as this process knows: looked up at each sweep and when the quota seems reached
 
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is kept at all."""
+        return self._quota > 0
+
     def get(self, held: StudyHeld, answer: str) -> tuple[str, bytes] | None:
         """The media type and bytes that were kept for this answer (a text that says what was asked)."""
         if not self._quota:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
-from service.domain.errors import NotFound, Unavailable
+from service.domain.errors import NotFound, TestOnceError, Unavailable
 from service.ingest.archive import (
     EXPLICIT_LITTLE,
     JPEG_LS_LOSSLESS,
@@ -24,7 +24,7 @@ from service.ingest.archive import (
 )
 from service.ingest.source import SourceError
 from service.registry.database import Database
-from service.registry.images import HELD, holdings_of, without_reports
+from service.registry.images import HELD, StudyHeld, holdings_of, without_reports
 from service.registry.retrievals import link_speed
 from service.retrieval.cache import LARGEST, About, ImageCache
 from service.retrieval.checks import Checks, trouble
@@ -38,6 +38,8 @@ from service.security.caller import Caller
 
 _MOST_ORIGINAL = 512 * 1024 * 1024
 _MOST_PICTURE = 64 * 1024 * 1024
+_MOST_AHEAD = 1_000
+_DICOM = "application/dicom"
 _SPEED_SECONDS = 3600
 _SPEED_BYTES = 4 * 1024 * 1024
 Pieces = AsyncGenerator[Part | bytes, None]
@@ -75,6 +77,7 @@ class Retrieval:
     def __init__(self, room: Room) -> None:
         self._room = room
         self._speeds: dict[str, tuple[float, float | None]] = {}
+        self._ahead: dict[tuple[str, str, str, str], asyncio.Task[None]] = {}
 
     async def open(self, caller: Caller, study_uid: str, decision_id: str | None = None) -> Opening:
         """Opens a study: rights, the archive's word of it, audit. Nothing of it may leave before this returns.
@@ -162,6 +165,9 @@ class Retrieval:
 
     def close(self) -> None:
         """Ends openings, lines and children."""
+        for task in self._ahead.values():
+            with suppress(RuntimeError):  # its loop has ended, and with it the task
+                task.cancel()
         self._room.openings.close()
         self._room.lines.close()
         self._room.renderers.close()
@@ -199,9 +205,38 @@ class Retrieval:
         if found is not None:
             return found[1]
         body = await self._whole(opening, lambda archive: archive.instances(place), _MOST_ORIGINAL)
-        if len(body) <= LARGEST:
-            await asyncio.to_thread(self._room.cache.put, held, answer, "application/dicom", body)
+        await asyncio.to_thread(self._room.cache.put, held, answer, _DICOM, body)
+        self._fetch_ahead(opening, place)
         return body
+
+    def _fetch_ahead(self, opening: Opening, place: Place) -> None:
+        """Fetches the rest of the series while the first picture is looked at: one transfer of a series costs an
+        archive without DICOMweb what a few single ones do. Kept, not given: nothing of it leaves by this."""
+        held, series_uid = opening.grant.holding, place.series_uid
+        key = (held.source, held.institution, held.study_uid, series_uid or "")
+        count = opening.checked.is_of_series(series_uid or "") or 0
+        if not 1 < count <= _MOST_AHEAD or not self._room.cache.is_on or key in self._ahead:
+            return
+        task = asyncio.create_task(self._keep_series(opening, Place(held.study_uid, series_uid)))
+        self._ahead[key] = task
+        task.add_done_callback(lambda _: self._ahead.pop(key, None))
+
+    async def _keep_series(self, opening: Opening, place: Place) -> None:
+        held, body, sop_uid = opening.grant.holding, bytearray(), ""
+        with suppress(TestOnceError):  # whoever wants a picture asks for it alone, and is told why not
+            async with aclosing(self._transfer(opening, lambda archive: archive.instances(place))) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, bytes):
+                        body += piece if len(body) <= LARGEST else b""
+                        continue
+                    await self._keep(held, place, sop_uid, bytes(body))
+                    body, sop_uid = bytearray(), piece.sop_uid
+            await self._keep(held, place, sop_uid, bytes(body))
+
+    async def _keep(self, held: StudyHeld, place: Place, sop_uid: str, body: bytes) -> None:
+        if sop_uid and len(body) <= LARGEST:
+            answer = f"original|{place.series_uid}|{sop_uid}"
+            await asyncio.to_thread(self._room.cache.put, held, answer, _DICOM, body)
 
     async def _whole(self, opening: Opening, start: Callable[[ImageArchive], Parts], most: int) -> bytes:
         body = bytearray()
