@@ -61,7 +61,7 @@ PHRASES = {
     "modality=CT contrast=with": "CECT|CE CT",
     "modality=CT contrast=without": "NCCT",
     "modality=MR contrast=with": "CE MRI|CEMRI|DCE MRI",
-    "modality=CT technique=A": "CTA|CT ANGIOGRAPHY|CT ANGIOGRAM|CT ANGIO|ANGIO CT|CT血管成像|CT血管造影",
+    "modality=CT technique=A": "CTA|CT ANGIOGRAPHY|CT ANGIOGRAM|CT ANGIO|ANGIO CT|CT造影|CT血管成像|CT血管造影",
     "modality=MR technique=A": "MRA|MR ANGIOGRAPHY|MR ANGIOGRAM|MR ANGIO|MR血管成像|磁共振血管成像|TOF MRA|CE MRA",
     "technique=A": "ANGIOGRAPHY|ANGIOGRAM|ANGIO|血管成像|血管造影|动脉成像|动脉造影",
     "modality=CT technique=CTPA": (
@@ -116,6 +116,18 @@ PHRASES = {
     "technique=COLONO": "仿真结肠镜|结肠成像|COLONOGRAPHY",
     "technique=ARTHRO": "关节造影|ARTHROGRAPHY|ARTHROGRAM",
     "technique=MYELO": "脊髓造影|椎管造影|椎管水成像|MYELOGRAPHY|MYELOGRAM",
+    "technique=BARIUM": (
+        "钡餐|吞钡|钡灌肠|气钡|钡剂|消化道造影|上消化道造影|全消化道造影|胃肠造影|食管造影|BARIUM|UGI|UPPER GI|"
+        "ESOPHAGRAM|OESOPHAGRAM|BARIUM SWALLOW|BARIUM ENEMA|BARIUM MEAL|SBFT|SMALL BOWEL FOLLOW THROUGH"
+    ),
+    # whatever else is filled: 肩关节造影, 膀胱造影
+    "technique=CAVITY": (
+        "造影|膀胱造影|逆行造影|逆行尿路造影|逆行肾盂造影|T管造影|瘘管造影|窦道造影|子宫输卵管造影|输卵管造影|胆道造影|导管造影|DSA|"
+        "CYSTOGRAM|CYSTOGRAPHY|HSG|HYSTEROSALPINGOGRAM|HYSTEROSALPINGOGRAPHY|FISTULOGRAM|SINOGRAM|CHOLANGIOGRAM|"
+        "CHOLANGIOGRAPHY|T TUBE|GALACTOGRAM|DACRYOCYSTOGRAM|SIALOGRAM"
+    ),
+    "modality=DX technique=U": "IVP|IVU|静脉肾盂造影|静脉尿路造影|INTRAVENOUS PYELOGRAM|INTRAVENOUS UROGRAM",
+    "technique=PLEXUS": "臂丛|臂丛神经|腰丛|骶丛|腰骶丛|BRACHIAL PLEXUS|LUMBAR PLEXUS|LUMBOSACRAL PLEXUS|NEUROGRAPHY",
     "technique=CEUS": "超声造影|CEUS",
     "technique=TEE": "经食管|经食道|TEE|TRANSESOPHAGEAL",
     "technique=ELASTO": "弹性成像|ELASTOGRAPHY",
@@ -145,8 +157,8 @@ PHRASES = {
     "nothing=": (
         "手术|股骨颈|宫颈|胆囊颈|膀胱颈|左心|右心|左心室|右心室|左心房|右心房|未见增强|未见明显增强|无增强|"
         "无明显增强|不增强|未增强|未见异常增强|增强不明显|NO ENHANCEMENT|NO ABNORMAL ENHANCEMENT|口服对比剂|"
-        "口服造影剂|对比剂过敏|造影剂过敏|CONTRAST ALLERGY|CONTRAST REACTION|WITH ORAL CONTRAST|ORAL CONTRAST|"
-        "ORAL CONTRAST ONLY|R/O|RIGHT UPPER QUADRANT|LEFT UPPER QUADRANT|RIGHT LOWER QUADRANT|"
+        "口服造影剂|造影剂|对比剂|对比剂过敏|造影剂过敏|CONTRAST ALLERGY|CONTRAST REACTION|WITH ORAL CONTRAST|"
+        "ORAL CONTRAST|ORAL CONTRAST ONLY|R/O|RIGHT UPPER QUADRANT|LEFT UPPER QUADRANT|RIGHT LOWER QUADRANT|"
         "LEFT LOWER QUADRANT|静脉注射|静脉滴注|静脉曲张|LIMITED|左右对称|"
         # how the patient lies or the beam runs, not what is examined
         "左侧卧位|右侧卧位|左侧卧|右侧卧|左侧位|右侧位|左侧位片|右侧位片|左前斜|右前斜|左后斜|右后斜|左前斜位|右前斜位|"

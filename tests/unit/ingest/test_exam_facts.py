@@ -476,3 +476,19 @@ def test_film_of_a_standing_patient_is_another_exam_of_the_abdomen_only() -> Non
 
     assert technique("腹部立位平片") == {"UPRIGHT"}
     assert technique("Chest erect PA") == technique("KNEE STANDING ERECT AP") == {None}
+
+
+@pytest.mark.parametrize(
+    ("modality", "body_part", "name"),
+    [
+        ("DX", "ABDOMEN", "上消化道钡餐造影"), ("DX", "CHEST", "食管吞钡"), ("DX", "ABDOMEN", "BARIUM ENEMA"),
+        ("DX", "ABDOMEN", "IVP"), ("DX", "KNEE", "左膝关节造影"),
+        ("DX", "PELVIS", "子宫输卵管造影"), ("DX", "ABDOMEN", "T管造影"), ("DX", "PELVIS", "RETROGRADE CYSTOGRAM"),
+        ("MR", "NECK", "臂丛神经MRI平扫"), ("CT", "ABDOMEN", "CT小肠造影"),
+        ("MR", "SHOULDER", "肩关节造影MRI"),
+    ],
+)  # fmt: skip
+def test_special_exam_is_no_plain_one_of_its_body_part(modality: str, body_part: str, name: str) -> None:
+    resolved = exam(PartFacts(modality=modality, body_part=body_part), description=name)
+    assert resolved.parts
+    assert None not in {one.technique for one in resolved.parts}

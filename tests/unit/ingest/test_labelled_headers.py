@@ -21,6 +21,7 @@ CATALOGUE = package_catalogue()
 POLICY = Policy(NETWORK, CATALOGUE)
 HALVES = {name: read_half(name) for name in ("development", "held_out")}
 EVERY = [study for half in HALVES.values() for study in half]
+_CONTRAST_IS_NOT_SAID = {"contrast-unknown", "contrast-missing", "contrast-differs", "region-unsure"}
 _SAYS_NOT = {"laterality-unknown", "laterality-differs", "region-unsure"}
 
 
@@ -83,6 +84,27 @@ def test_no_order_of_a_side_is_answered_by_an_exam_whose_header_does_not_surely_
                 assert side in said or reasons & _SAYS_NOT or not decided.candidates, (study.id, side, reasons)
     assert asked > 200
     assert answered > 60
+
+
+def test_no_order_of_a_contrast_is_answered_by_an_exam_whose_header_does_not_surely_say_it() -> None:
+    asked = answered = 0
+    for study in (one for one in EVERY if one.row["modality"] in ("CT", "MR")):
+        parts, basis = exam_parts(study, CATALOGUE)
+        for shown in (one for one in study.shown if not one.technique):
+            said = {"both": {True, False}, "contrast": {True}, "plain": {False}}.get(shown.contrast, set())
+            for contrast in (True, False):
+                side = shown.side.replace("B", "L") or None
+                wanted = order(modality=study.row["modality"], region=shown.region, laterality=side, contrast=contrast)
+                decided = only_order(decide(exam(*parts, region_basis=basis), orders=(wanted,), under=POLICY))
+                reasons = {reason.code for one in decided.candidates for reason in one.reasons}
+                asked += 1
+                answered += bool(decided.candidates) and not reasons & _CONTRAST_IS_NOT_SAID
+                assert contrast in said or reasons & _CONTRAST_IS_NOT_SAID or not decided.candidates, (
+                    study.id,
+                    reasons,
+                )
+    assert asked > 400
+    assert answered > 100
 
 
 @pytest.mark.parametrize("study", [one for one in EVERY if one.performed], ids=lambda one: one.id)
