@@ -27,7 +27,8 @@ class Peer:
     begun: list[tuple[datetime, str, bytes]] = field(default_factory=list)
 
     def write(self, n: int, **changes: Any) -> list[tuple[datetime, str, bytes]]:
-        """The resources of an examination as of now, for `commit`."""
+        """The resources of an examination as of now, for `commit`: all of one time, and no two writes of the same."""
+        self.now += timedelta(seconds=1)
         written = []
         for one in records_of(n, self.now, **changes):
             body = json.dumps(one, ensure_ascii=False).encode()
