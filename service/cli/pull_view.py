@@ -65,9 +65,9 @@ def show_done(done: Sequence[Done]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # names have room in 80 columns
     table.add_column("source", overflow="fold")
-    for title in (*_COUNTED, "seconds"):
+    for title in (*_COUNTED, "s"):
         table.add_column(title, justify="right")
     for one in done:
         cells = counts_of(one.outcome) if one.outcome else {}

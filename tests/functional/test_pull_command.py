@@ -28,7 +28,7 @@ def test_all_sources_are_pulled_counted_and_audited_and_again_give_nothing(insta
     status, told, _ = installed.run("pull")
     assert status == 0, told
     assert row_of(told, "source") == [
-        "source", "received", "new", "updated", "unchanged", "ignored", "rejected", "deleted", "seconds",
+        "source", "received", "new", "updated", "unchanged", "ignored", "rejected", "deleted", "s",
     ]  # fmt: skip
     assert row_of(told, "city-memory")[1:3] == ["12", "12"]
     assert row_of(told, "county-memory")[1:3] == ["6", "6"]
