@@ -41,9 +41,11 @@ from service.retrieval.checks import Checks
 from service.retrieval.lines import Archives, Lines
 from service.retrieval.listing import Listing
 from service.retrieval.openings import Openings
+from service.retrieval.pictures import Pictures
 from service.retrieval.rendering.pool import Renderers
 from service.retrieval.retrieve import Retrieval, Room
 from service.retrieval.rights import Rights
+from service.retrieval.transfers import Transfers
 from service.security.keys import KeyRing
 from service.security.tokens import Tokens
 from service.settings import Settings, load_settings
@@ -128,13 +130,15 @@ def open_images(
     """Images on demand from these archives. Opens none, starts no thread and no process."""
     rights = Rights(database, keys)
     cache = ImageCache(settings.home.expanduser() / "images", keys, settings.image_cache_bytes)
+    lines, checks = Lines(archives), Checks(database, cache.purge)
+    transfers = Transfers(lines, checks)
     room = Room(
         database,
         rights,
-        Checks(database, cache.purge),
-        Lines(archives),
-        cache,
-        Renderers(settings.renderers),
+        checks,
+        lines,
+        transfers,
+        Pictures(database, transfers, cache, Renderers(settings.renderers)),
         Openings(database, audit, journal, commits.durable),
         Listing(database, keys, rights, journal, audit),
         settings.slow_link_mbits * 1_000_000 / 8,

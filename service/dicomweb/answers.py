@@ -12,7 +12,7 @@ from starlette.types import Send
 from service.dicomweb.accept import Form
 from service.domain.errors import NotFound
 from service.ingest.archive import Part
-from service.retrieval.retrieve import Pieces
+from service.retrieval.transfers import Pieces
 from service.security.chance import random_bytes
 
 
