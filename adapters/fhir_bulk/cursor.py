@@ -6,7 +6,8 @@
 `since`: the transactionTime of the last export that was taken whole. `status`: where the export under way is asked
 for; a run that was killed goes on with it. `file` and `line`: what of it has been given; `mark` tells whether the
 manifest still lists the files in the order in which they were counted. `failed`: how much the server said it could
-not export; `tries`: how often an export since then was incomplete for that.
+not export; `tries`: how often an export since then was incomplete for that. `ahead`: how many seconds the server's
+clock was ahead of ours then.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class State(Struct, omit_defaults=True):
     line: int = 0
     failed: int = 0
     tries: int = 0
+    ahead: int | None = None
 
     def begin(self, status: str) -> None:
         """An export is under way."""

@@ -38,6 +38,16 @@ class Waiting:
     is_failing: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The export is there: its manifest, the time up to which the next one may rely on it, and how many seconds the
+    server's clock is ahead of ours (None: it does not say)."""
+
+    manifest: Manifest
+    until: datetime
+    ahead: int | None
+
+
 class Lost(Exception):
     """The export failed or is no longer there; why, in words."""
 
@@ -76,9 +86,8 @@ class Exports:
         start = parse_when(since, UTC).start - self._overlap
         return start.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
-    def ask(self, status: str) -> Waiting | tuple[Manifest, datetime]:
-        """How the export goes: how long to wait, or its manifest with the time up to which the next export may rely on
-        it. Raises Lost, also for an address of a time when the source was configured otherwise."""
+    def ask(self, status: str) -> Waiting | Done:
+        """How the export goes. Raises Lost, also for an address of a time when the source was configured otherwise."""
         if not self._client.is_own(status):
             raise Lost("the export was asked for at another address")
         answer = self._client.get(status, headers=_JSON, expect={202, 429, 500, *_FAILED})
@@ -91,9 +100,10 @@ class Exports:
         if answer.status in _FAILED:
             raise Lost(f"the server knows the export no more (it answered {answer.status})")
         manifest = read_manifest(answer.body, self._next_pages(status))
+        if (now := answer.server_time) is None:
+            return Done(manifest, manifest.transaction_time, None)
         # A clock that runs ahead in one place only would leave a gap before the next export.
-        known = [one for one in (manifest.transaction_time, answer.server_time) if one is not None]
-        return manifest, min(known)
+        return Done(manifest, min(manifest.transaction_time, now), round((now - datetime.now(UTC)).total_seconds()))
 
     def _next_pages(self, status: str) -> Callable[[str], bytes]:
         paging, page = self._client.paging(self._client.resolve_file), status

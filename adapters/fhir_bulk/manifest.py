@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from adapters.fhir.options import IN_ORDER
 from service.ingest.source import Fatal, Retriable
 
 
@@ -84,7 +85,13 @@ def read_manifest(body: bytes, fetch_next: Callable[[str], bytes]) -> Manifest:
         for page in pages
         for one in getattr(page, section.value) or ()
     ]
+    files.sort(key=_rank)
     return Manifest(pages[0].transaction_time, any(one.requires_access_token for one in pages), tuple(files))
+
+
+def _rank(file: ExportFile) -> tuple[int, int]:
+    """Reports before their results: a result whose report is not known yet would stand alone for a while."""
+    return list(Section).index(file.section), IN_ORDER.index(file.type) if file.type in IN_ORDER else len(IN_ORDER)
 
 
 def _read(body: bytes) -> _Page:

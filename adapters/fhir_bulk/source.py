@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 
 from adapters.fhir_bulk.check import check
 from adapters.fhir_bulk.cursor import State, read_cursor
-from adapters.fhir_bulk.export import Exports, Lost, Waiting
+from adapters.fhir_bulk.export import Done, Exports, Lost, Waiting
 from adapters.fhir_bulk.files import FileReader, ShortFile
-from adapters.fhir_bulk.manifest import Manifest
 from adapters.fhir_bulk.options import read_options
 from adapters.transport import GuardedClient
 from adapters.transport.patience import Clock, Sleep
@@ -23,6 +22,7 @@ _LONGEST_PAUSE = 60.0
 _STEP = 20.0  # whoever runs the source is told that often that it is still there
 _FAILURES = 5
 _TRIES = 3  # exports of the same time, where the server says that it could not export everything
+_SET_BACK = 5  # seconds; less is within the overlap, and within how exactly the two clocks can be compared
 _AFTER_FAILURE = 3600.0
 
 
@@ -49,27 +49,28 @@ class BulkSource:
         """Everything since the last export. Beside the transport's, raises Fatal `no-export`, `bad-manifest`; Retriable
         `export-running` when it takes longer than a run waits, `export-lost`, `incomplete-export`."""
         state = read_cursor(cursor)
-        manifest, until = yield from self._manifest(state)
-        state.follow(manifest.mark)
+        done = yield from self._manifest(state)
+        state.follow(done.manifest.mark)
         try:
-            yield from self._reader.read(manifest, state)
+            yield from self._reader.read(done.manifest, state)
         except (ShortFile, Skippable) as error:
             self._exports.give_back(state.status)
             state.forget()
             yield Pulled((), state.cursor())
             code = "incomplete-export" if isinstance(error, ShortFile) else "export-lost"
             raise Retriable(code, f"{error}; the next run asks for a new export") from None
-        yield from self._end(state, until)
+        yield from self._end(state, done)
 
-    def _end(self, state: State, until: datetime) -> Iterator[Pulled]:
+    def _end(self, state: State, done: Done) -> Iterator[Pulled]:
         """The export has been taken whole. Where the server could not export something, the next one asks for the same
         time again; after some tries it goes on, and what failed stays among the dead letters."""
         status, failed = state.status, state.failed
         state.tries = state.tries + 1 if failed else 0
         if is_believed := state.tries in (0, _TRIES):
-            state.since, state.tries = until.astimezone(UTC).isoformat(), 0
+            until = _not_beyond(done, state)
+            state.since, state.ahead, state.tries = until.astimezone(UTC).isoformat(), done.ahead, 0
         state.forget()
-        yield Pulled((), state.cursor(), watermark=until if is_believed else None)
+        yield Pulled((), state.cursor(), watermark=done.until if is_believed else None)
         self._exports.give_back(status)
         if not is_believed:
             text = f"the server could not export {failed} resources (see the dead letters); it is asked for them again"
@@ -83,7 +84,7 @@ class BulkSource:
         """Lets go of connections."""
         self._client.close()
 
-    def _manifest(self, state: State) -> Generator[Pulled, None, tuple[Manifest, datetime]]:
+    def _manifest(self, state: State) -> Generator[Pulled, None, Done]:
         """The manifest of the export under way, else of a new one; once more of a new one where that is lost."""
         if state.status:
             try:
@@ -100,7 +101,7 @@ class BulkSource:
             yield Pulled((), state.cursor())
             raise Retriable("export-lost", f"{error}; the next run asks for a new one") from None
 
-    def _wait(self, state: State) -> Generator[Pulled, None, tuple[Manifest, datetime]]:
+    def _wait(self, state: State) -> Generator[Pulled, None, Done]:
         pause, failures = _FIRST_PAUSE, 0
         until = self._clock() + self._options.wait_hours * 3600
         while isinstance(told := self._exports.ask(state.status), Waiting):
@@ -121,6 +122,14 @@ class BulkSource:
             yield Pulled((), state.cursor(), done=percent, total=100 if percent else 0)
             self._sleep(min(seconds, _STEP))
             seconds -= _STEP
+
+
+def _not_beyond(done: Done, state: State) -> datetime:
+    """The time the next export starts from. Where the server's clock was set back since the last export, what changed
+    meanwhile bears times before that export's: the next one starts as much earlier."""
+    if state.since and state.ahead is not None and done.ahead is not None and state.ahead - done.ahead > _SET_BACK:
+        return min(done.until, datetime.fromisoformat(state.since) - timedelta(seconds=state.ahead - done.ahead))
+    return done.until
 
 
 def open_source(config: SourceConfig) -> BulkSource:

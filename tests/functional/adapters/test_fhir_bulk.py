@@ -107,7 +107,14 @@ def test_export_is_asked_for_as_the_standard_says_taken_whole_and_given_back(ser
     assert "DiagnosticReport" in told["_type"].split(",")
     assert server.given_back == [1]
     assert runs.batches[-1].watermark == datetime.fromisoformat(runs.batches[-1].cursor["since"])
-    assert runs.batches[-1].cursor.keys() == {"since"}
+    assert runs.batches[-1].cursor.keys() == {"since", "ahead"}
+
+
+def test_reports_come_before_their_results(server: BulkServer) -> None:
+    runs = Runs(server)
+    runs.run()
+    kinds = [record.key.partition("/")[0] for one in runs.batches for record in one.records]
+    assert list(dict.fromkeys(kinds)) == ["Patient", "DiagnosticReport", "Observation"]
 
 
 def test_next_export_asks_for_what_changed_since_less_the_overlap(server: BulkServer) -> None:
@@ -270,6 +277,15 @@ def test_file_that_lacks_lines_never_passes_for_whole(server: BulkServer) -> Non
     assert set(runs.keys) == set(ALL)
 
 
+def test_killed_at_a_file_that_lacks_lines_its_lines_are_not_passed_over(server: BulkServer) -> None:
+    server.bulk.short, server.bulk.per_file = 1, 2
+    runs = Runs(server, types=["Observation"])
+    runs.run(batches=2)
+    assert runs.keys == ["Observation/o1"]
+    runs.run()
+    assert set(runs.keys) == {"Observation/o1", "Observation/o2", "Observation/o3"}
+
+
 def test_counts_that_are_never_right_can_be_passed_over(server: BulkServer) -> None:
     server.bulk.count_off = 7
     assert Runs(server).fails().code == "incomplete-export"
@@ -365,7 +381,7 @@ def test_what_could_not_be_exported_is_kept_and_asked_for_again_before_it_is_giv
         assert runs.batches[-1].watermark is None
         assert "since" not in runs.batches[-1].cursor
     runs.run()
-    assert runs.batches[-1].cursor.keys() == {"since"}
+    assert runs.batches[-1].cursor.keys() == {"since", "ahead"}
     problems = [record.problem[0] for one in runs.batches for record in one.records if record.problem]
     assert problems == ["export-error"] * 3
     assert set(ALL) <= set(runs.keys)
@@ -377,7 +393,7 @@ def test_export_without_errors_after_one_with_them_is_believed_at_once(server: B
     runs.fails()
     server.bulk.errors = []
     runs.run()
-    assert runs.batches[-1].cursor.keys() == {"since"}
+    assert runs.batches[-1].cursor.keys() == {"since", "ahead"}
 
 
 def test_types_that_are_not_wanted_are_counted_and_not_fetched(server: BulkServer) -> None:
@@ -453,4 +469,19 @@ def test_since_is_kept_in_universal_time(server: BulkServer) -> None:
     server.bulk.change = lambda told: {**told, "transactionTime": "2020-01-01T08:00:00+08:00"}
     runs = Runs(server)
     runs.run()
-    assert runs.cursor == {"since": datetime(2020, 1, 1, tzinfo=UTC).isoformat()}
+    assert runs.cursor is not None
+    assert runs.cursor["since"] == datetime(2020, 1, 1, tzinfo=UTC).isoformat()
+
+
+@pytest.mark.parametrize("back", [timedelta(hours=3), timedelta(minutes=40)])
+def test_clock_that_was_set_back_hides_nothing(server: BulkServer, back: timedelta) -> None:
+    """Exports an hour apart; the server's clock is set back right after the first."""
+    runs = Runs(server, types=["Observation"])
+    runs.run()
+    server.put(observation("late"), server.now() - back + timedelta(seconds=10))
+    server.faults.clock = timedelta(hours=1) - back
+    assert runs.cursor is not None
+    runs.cursor = {**runs.cursor, "ahead": runs.cursor["ahead"] + 3600}  # an hour has gone by here as well
+    runs.run()
+    runs.run()
+    assert "Observation/late" in runs.keys

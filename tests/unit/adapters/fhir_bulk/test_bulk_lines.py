@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,17 @@ def test_line_beyond_the_limit_is_not_held_and_is_known_by_its_beginning(size: i
     take_line(taken, found[1], OBSERVATIONS, 100_000)
     assert taken.records[0].problem is not None
     assert taken.records[0].problem[0] == "too-large"
+
+
+def test_line_without_end_takes_no_more_memory_than_is_kept_of_it() -> None:
+    tracemalloc.start()
+    try:
+        (line,) = split_lines((bytes(65536) for _ in range(300)), 100_000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (line.size, len(line.body)) == (300 * 65536, 65536)
+    assert peak < 2_000_000
 
 
 def test_resource_is_given_byte_for_byte() -> None:

@@ -72,7 +72,7 @@ def test_pages_of_a_manifest_are_one() -> None:
     }
     first = {**GOOD, "link": [{"relation": "self", "url": "1"}, {"relation": "next", "url": "2"}]}
     found = read_manifest(json.dumps(first).encode(), lambda link: json.dumps(pages[link]).encode())
-    assert [one.type for one in found.files] == ["Patient", "Observation", "Device", ""]
+    assert [one.type for one in found.files] == ["Patient", "Device", "Observation", ""]
 
 
 def test_pages_of_different_exports_are_refused() -> None:
