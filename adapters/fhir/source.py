@@ -102,7 +102,8 @@ class _Run:
 
     def _deleted(self, kind: str) -> Iterator[Pulled]:
         state = self._state.of(kind)
-        if way_of(self._server, kind) == "history":
+        is_first = state.history_until == self._server.until  # this very run began to look
+        if way_of(self._server, kind) == "history" and not is_first:
             found = deleted_since(self._server, kind, state)
             if found is not None:
                 rows, others = found
