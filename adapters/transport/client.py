@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 import time
@@ -19,7 +20,8 @@ from adapters.transport.inflate import capped
 from adapters.transport.network import Allowance, GuardedTransport, Resolve, reading, resolve_host
 from adapters.transport.paging import Paging
 from adapters.transport.patience import Breaker, Clock, Pace, Sleep, backoff, read_date
-from adapters.transport.urls import Base, absolute, describe, join_url, parse_base, parse_bases, rebase, split_url
+from adapters.transport.reach import Reach
+from adapters.transport.urls import describe, join_url
 from service.ingest.source import Fatal, Retriable, SourceConfig, SourceError
 
 T = TypeVar("T")
@@ -31,6 +33,7 @@ OPTIONS = frozenset({"also_known_as", "file_hosts", "token_hosts", "token_url", 
 _SAFE_VALUE = "*:,/-._~"  # allowed in a query as they are (RFC 3986 3.4); some archives decode none (Orthanc 1.10)
 _QUERY = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*")
 _AWAY = frozenset({"unreachable", "slow", "cut-off", "unavailable", "tls"})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_HOPS = 3
 _LEAST_SPEED = 64 * 1024.0  # of files without a limit of their own: 5 GB may take a day, a drip may not
 _MAX_TOKEN_BYTES = 256 * 1024
@@ -65,10 +68,9 @@ class GuardedClient:
         self, config: SourceConfig, *, network: httpx.BaseTransport | None = None, resolve: Resolve = resolve_host,
         clock: Clock = time.monotonic, sleep: Sleep = time.sleep,
     ) -> None:  # fmt: skip
-        self.base = parse_base(config.address)
+        self._reach = Reach(config)
+        self.base = self._reach.base
         self._limits = config.limits
-        self._aliases = parse_bases(config.options.get("also_known_as", ()), "also_known_as")
-        self._file_hosts = parse_bases(config.options.get("file_hosts", ()), "file_hosts")
         self._pace = Pace(config.limits.requests_per_second, clock, sleep)
         self._breaker = Breaker(clock)
         self._sleep = sleep
@@ -117,20 +119,19 @@ class GuardedClient:
         """Streams a file of a Bulk Data manifest: below the base, or below an address listed in `file_hosts`.
 
         However large, it may come as slowly as 64 KB a second. The token goes along only where `authorised` and the
-        origin is the configured one. A redirect (Cerner answers
-        307) is followed only to a listed address, and never with the token of another origin."""
-        redirects = {301, 302, 303, 307, 308}
+        origin is the configured one. A redirect (Cerner answers 307) is followed only to an address that is allowed
+        itself, and the token does not go with it to another origin."""
+        target, query = self._reach.file(url, "")
         for _ in range(_MAX_HOPS):
-            target, query = self._listed(url)
             call = _Call(
-                "GET", join_url(target, query), headers or {}, expect={*expect, *redirects}, max_bytes=max_bytes,
+                "GET", join_url(target, query), headers or {}, expect={*expect, *_REDIRECTS}, max_bytes=max_bytes,
                 is_authorised=authorised and self.base.has_origin_of(target), least_speed=_LEAST_SPEED,
             )  # fmt: skip
             with self._streamed(call) as streamed:
-                if streamed.status not in redirects:
+                if streamed.status not in _REDIRECTS:
                     yield streamed
                     return
-                url = join_url(*absolute(streamed.headers.get("location", ""), call.url))
+                target, query = self._reach.file(streamed.headers.get("location", ""), call.url)
         raise Fatal("redirected", f"a file on {self.base.origin} is redirected more than {_MAX_HOPS} times")
 
     def resolve_link(self, link: str, base: str = "") -> str:
@@ -138,27 +139,19 @@ class GuardedClient:
 
         Relative links are resolved; what `also_known_as` lists is the server's own wrong idea of its address and is
         moved to the configured one. Raises Fatal `foreign-address` for anything not below the configured address."""
-        target, query = absolute(link, base or self.base.url + "/")
-        own = rebase(target, self.base, self._aliases)
-        if own is None:
-            raise Fatal(
-                "foreign-address",
-                f"a link of the server leads to {target.origin}, not below {self.base.url}; if that is the same, "
-                "list it in options.also_known_as",
-            )
-        return join_url(own, query)
+        return self._reach.link(link, base)
+
+    def resolve_file(self, link: str, base: str = "") -> str:
+        """As `resolve_link`, for files and status addresses: also what lies below an address in `file_hosts`."""
+        return join_url(*self._reach.file(link, base))
 
     def is_own(self, url: str) -> bool:
         """Whether `get` would ask there: below the base, or listed and on the same origin."""
         try:
-            return bool(self._own_url(url, (), None))
+            self._reach.own(url)
         except Fatal:
             return False
-
-    def resolve_file(self, link: str, base: str = "") -> str:
-        """As `resolve_link`, for files and status addresses: also what lies below an address in `file_hosts`."""
-        target, query = absolute(link, base or self.base.url + "/")
-        return join_url(rebase(target, self.base, self._aliases) or self._listed(join_url(target, query))[0], query)
+        return True
 
     def paging(self, resolve: Callable[[str, str], str] | None = None) -> Paging:
         """Counts the pages of a run; see `Paging.follow`. `resolve`: in place of `resolve_link`."""
@@ -169,29 +162,11 @@ class GuardedClient:
         self._network.close()
 
     def _own_url(self, path_or_url: str, params: Params, raw_query: str | None) -> str:
-        if "://" in path_or_url.partition("?")[0]:
-            target, query = split_url(path_or_url, "the address asked")
-        else:
-            path = path_or_url.lstrip("/")
-            target, query = split_url(f"{self.base.url}/{path}" if path else self.base.url, "the address asked")
-        if not self.base.holds(target) and not self._is_listed_here(target):
-            raise Fatal("foreign-address", f"{target.origin} is not the address of the source, {self.base.url}")
         if raw_query is not None and not _QUERY.fullmatch(raw_query):
             raise Fatal("bad-address", "the query holds characters that must be escaped in a URL")
-        return join_url(target, "&".join(one for one in (query, _encode(params), raw_query) if one))
-
-    def _is_listed_here(self, target: Base) -> bool:
-        return self.base.has_origin_of(target) and any(one.holds(target) for one in self._file_hosts)
-
-    def _listed(self, url: str) -> tuple[Base, str]:
-        target, query = split_url(url, "a link of the server")
-        if not any(one.holds(target) for one in (self.base, *self._file_hosts)):
-            raise Fatal(
-                "foreign-address",
-                f"a file lies on {target.origin}, which is not below {self.base.url}; if the hospital keeps its files "
-                "there, list it in options.file_hosts",
-            )
-        return target, query
+        target, query = self._reach.own(path_or_url)
+        encoded = urlencode(params, safe=_SAFE_VALUE, quote_via=quote)
+        return join_url(target, "&".join(one for one in (query, encoded, raw_query) if one))
 
     def _tried(self, call: _Call, action: Callable[[_Call], T]) -> T:
         """Does the action, again where that can help, unless the breaker is open."""
@@ -250,7 +225,8 @@ class GuardedClient:
             response = self._exchange(call, self._keeper.value(), allowance)
         try:
             check_headers(response.headers)
-            check_status(response.status_code, response.headers, self._told(call), call.expect, self._leads_to(call))
+            where = functools.partial(self._reach.where, page=call.url)
+            check_status(response.status_code, response.headers, self._told(call), call.expect, where)
         except SourceError:
             response.close()
             raise
@@ -292,16 +268,6 @@ class GuardedClient:
                 allowance.left += len(chunk) / call.least_speed
             yield chunk
 
-    def _leads_to(self, call: _Call) -> Callable[[str], str]:
-        def where(location: str) -> str:
-            try:
-                target, _ = absolute(location, call.url)
-            except Fatal:
-                return "no usable address"
-            return "another path there" if self.base.has_origin_of(target) else target.origin
-
-        return where
-
     def _told(self, call: _Call) -> str:
         return f"{call.method} {describe(call.url, self.base)}"
 
@@ -309,10 +275,6 @@ class GuardedClient:
         """One exchange with a token endpoint, whose address the keeper has checked; no token goes along."""
         expect = {400, 401} if method == "POST" else ()
         return self._read(_Call(method, url, headers, content, expect, is_authorised=False, max_bytes=_MAX_TOKEN_BYTES))
-
-
-def _encode(params: Params) -> str:
-    return urlencode(params, safe=_SAFE_VALUE, quote_via=quote)
 
 
 def _may_repeat(call: _Call, error: Retriable) -> bool:

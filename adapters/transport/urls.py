@@ -85,7 +85,8 @@ def split_url(text: str, what: str) -> tuple[Base, str]:
         raise Fatal("bad-address", f"{what} has a fragment (#)")
     if not _HOST.fullmatch(host) or port == 0:
         raise Fatal("bad-address", f"{what} has no usable host and port")
-    if any(one in (".", "..") for one in unquote(parts.path).replace("\\", "/").split("/")):
+    segments = unquote(parts.path).replace("\\", "/").split("/")
+    if any(one.partition(";")[0] in (".", "..") for one in segments):  # some servers take `..;` for `..` (Tomcat)
         raise Fatal("bad-address", f"{what} has . or .. in its path")
     path = "" if parts.path == "/" else quote(parts.path, safe=_SAFE)
     return Base(scheme, host, port or _DEFAULT_PORT[scheme], path), quote(parts.query, safe=_SAFE)

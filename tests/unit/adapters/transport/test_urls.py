@@ -50,6 +50,8 @@ def test_link_below_the_base_is_followed(link: str, expected: str) -> None:
     (f"{BASE}/../admin", "bad-address"),
     (f"{BASE}/%2e%2e/admin", "bad-address"),
     (f"{BASE}/..%2fadmin", "bad-address"),
+    (f"{BASE}/..;/admin", "bad-address"),
+    (f"{BASE}/%2e%2E%3bx/admin", "bad-address"),
     (f"{BASE}/%5c..%5cadmin", "bad-address"),
     (f"{BASE}\\@evil.example/", "bad-address"),
     (f"{BASE}/x#y", "bad-address"),
