@@ -18,8 +18,8 @@ from tests.support.dicom_json import array, document
 from tests.support.fhir import House
 
 ZONE = ZoneInfo("Asia/Shanghai")
-TEXT = st.text(st.characters(codec="gbk", exclude_categories=("Cc",), exclude_characters="\\"), max_size=12)
-HAN = st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FA5), min_size=1, max_size=3)
+TEXT = st.text(st.characters(codec="gb2312", exclude_categories=("Cc",), exclude_characters="\\"), max_size=12)
+HAN = st.text(st.characters(codec="gb2312", min_codepoint=0x4E00, max_codepoint=0x9FA5), min_size=1, max_size=3)
 LATIN = st.from_regex(r"[A-Z][a-z]{0,8}", fullmatch=True)
 SIDES = st.sampled_from(["L", "R", "B", "U", ""])
 
@@ -34,7 +34,7 @@ HEADERS = st.fixed_dictionaries(
     {"PatientName": st.builds("{}^{}={}^{}".format, LATIN, LATIN, HAN, HAN) | HAN},
     optional={
         "StudyDescription": TEXT, "SeriesDescription": TEXT, "ProtocolName": TEXT, "Laterality": SIDES,
-        "ImageLaterality": SIDES, "ContrastBolusAgent": TEXT, "BodyPartExamined": st.sampled_from(["KNEE", "", "LUMBAR SPINE"]),
+        "ImageLaterality": SIDES, "ContrastBolusAgent": TEXT, "BodyPartExamined": st.sampled_from(["KNEE", "L SPINE"]),
         "SliceThickness": st.sampled_from(["5", "1.25", "0.625"]), "KVP": st.sampled_from(["120", "100"]),
         "AccessionNumber": st.from_regex(r"[A-Z0-9]{0,12}", fullmatch=True),
         "ImageType": st.lists(st.sampled_from(["ORIGINAL", "PRIMARY", "LOCALIZER", "AXIAL"]), max_size=4),

@@ -57,7 +57,7 @@ def decode_text(raw: bytes, terms: tuple[str, ...] = ("",)) -> Decoded:
     if first in _UTF8:
         order = ("utf-8", "gb18030")
     elif not _CHINESE.isdisjoint(terms):
-        mislabelled = _utf8_han(raw) is not None and not _is_gb2312(raw)
+        mislabelled = _is_utf8_chinese(raw) and not _is_gb2312(raw)
         order = ("utf-8", "gb18030") if mislabelled else ("gb18030", "utf-8")
         if mislabelled:
             return Decoded(raw.decode("utf-8"), "utf-8")
@@ -120,6 +120,13 @@ def _utf8_han(raw: bytes) -> str | None:
     """The text when the bytes are valid UTF-8 with Chinese in it; such bytes are hardly ever anything else."""
     text = _strict(raw, "utf-8")
     return text if text is not None and _HAN.search(text) else None
+
+
+def _is_utf8_chinese(raw: bytes) -> bool:
+    """Whether the bytes are UTF-8 with nothing but Chinese in it besides ASCII, and not a single character of it: rare
+    names in GBK (`一^閫丂`, `鎬丏`) are valid UTF-8 too, mostly of other letters."""
+    high = [ch for ch in _utf8_han(raw) or "" if not ch.isascii()]
+    return len(high) > 1 and all(_HAN.fullmatch(ch) for ch in high)
 
 
 def _is_gb2312(raw: bytes) -> bool:

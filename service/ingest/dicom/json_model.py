@@ -65,7 +65,7 @@ class DicomJson:
 
 class _Form(msgspec.Struct):
     series: str | None = None
-    instances: Raw = Raw(b"[]")
+    instances: Raw = Raw(b"")
     rejected: dict[str, str] = {}
     deleted: list[str] | None = None
 
@@ -115,20 +115,19 @@ def read_json_instance(raw: bytes, zone: tzinfo) -> DicomInstance:
 
 
 def _read_form(body: bytes, start: int, zone: tzinfo) -> DicomJson:
-    check_keys(body[start:])
     try:
         form = _form(body[start:])
     except (msgspec.DecodeError, RecursionError) as error:
         refuse(error)
-    if form.deleted is not None:
-        if not all(map(_TARGET.fullmatch, form.deleted)):
-            raise BadJson(
-                "invalid-uid", "expected <StudyInstanceUID>/<SeriesInstanceUID> or a SOPInstanceUID", "deleted"
-            )
-        return DicomJson(deleted=tuple(form.deleted))
-    if form.series is None:
-        raise BadJson("not-dicom-json", "expected an array of instances, or an object with series or deleted")
     at = body.index(bytes(form.instances), start)
+    check_keys(body[start:at] + (b"[]" if form.instances else b"") + body[at + len(form.instances) :])
+    told = form.deleted if form.deleted is not None else [form.series or ""]
+    if not told or not all(map(_TARGET.fullmatch, told)):
+        raise BadJson("invalid-uid", "expected <StudyInstanceUID>/<SeriesInstanceUID>, or deleted SOPInstanceUIDs")
+    if form.deleted is not None:
+        return DicomJson(deleted=tuple(form.deleted))
+    if form.series is None or "/" not in form.series or not form.instances:
+        raise BadJson("not-dicom-json", "expected series (<study>/<series>) with instances, or deleted")
     found, problems = _read_items(_split(body, at, at + len(form.instances)), zone)
     mine = tuple(one for one in found if f"{one[1].study_uid}/{one[1].series_uid}" == form.series)
     if strange := len(found) - len(mine):

@@ -43,6 +43,11 @@ def test_rare_character_of_gb18030_is_read(label: bytes) -> None:
     assert decode_text("张^𠮷".encode("gb18030"), read_terms(label)).text == "张^𠮷"
 
 
+@pytest.mark.parametrize("name", ["一^閫丂", "鎬丏"])
+def test_rare_name_that_is_valid_utf8_by_chance_stays(name: str) -> None:
+    assert decode_text(name.encode("gb18030"), ("GB18030",)) == Decoded(name)
+
+
 def test_character_whose_second_byte_is_a_backslash_stays_whole() -> None:
     raw = "乗^伟".encode("gbk")
     assert b"\\" in raw

@@ -73,7 +73,10 @@ def test_a_bad_item_is_a_problem_with_its_place_and_its_neighbours_stay() -> Non
 @pytest.mark.parametrize(
     ("body", "code"),
     [(b'[{"0020000D":', "not-json"), (b"[" * 100_000, "too-deep"), (b'{"series":"1/2","instances":[}', "not-json"),
-     (b'{"deleted":["1.2/*"]}', "invalid-uid"), (b'{"resourceType":"Patient"}', "not-dicom-json"),
+     (b'{"deleted":["1.2/*"]}', "invalid-uid"), (b'{"resourceType":"Patient"}', "invalid-uid"),
+     (b'{"deleted":[]}', "invalid-uid"), (b'{"series":"1.2","instances":[]}', "not-dicom-json"),
+     (b'{"series":"1/2","series":"1/2","instances":[]}', "duplicate-key"),
+     (b'{"series":"1/2"}', "not-dicom-json"), (b'{"series":"1/2","instances":null}', "wrong-type"),
      (b"[\xff]", "not-utf-8"), (b'{"deleted":[17]}', "wrong-type")],
 )  # fmt: skip
 def test_what_is_no_dicom_json_is_a_problem_of_the_document(body: bytes, code: str) -> None:
@@ -105,7 +108,7 @@ def test_text_that_the_archive_decoded_wrongly_is_mended_and_told(codec: str) ->
     assert one.repairs == (("gb18030",) if right == "gbk" else ("utf-8",))
 
 
-@pytest.mark.parametrize("text", ["Jérôme", "张伟", "胸部CT平扫", "�"])
+@pytest.mark.parametrize("text", ["Jérôme", "张伟", "一^閫丂", "鎬丏", "胸部CT平扫", "�"])
 def test_text_that_is_right_stays(text: str) -> None:
     ((_, one),) = read_dicom_json(with_value("00081030", "LO", text), ZONE).instances
     assert one.facts["StudyDescription"] == text
