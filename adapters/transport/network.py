@@ -74,7 +74,8 @@ def _inner(address: Address) -> Iterator[Address]:
 
 
 class Allowance:
-    """How long reading one whole answer may take, in seconds; what the reader does meanwhile does not count."""
+    """How long one whole answer may take, in seconds: waiting for it and taking it apart, not what the reader does with
+    its pieces meanwhile."""
 
     def __init__(self, seconds: float) -> None:
         self.left = seconds
@@ -85,36 +86,40 @@ _now_reading = threading.local()
 
 @contextmanager
 def reading(allowance: Allowance) -> Iterator[None]:
-    """What this thread reads in the block is taken from `allowance`: a server that sends a byte every second would
+    """What this thread does in the block is taken from `allowance`: a server that sends a byte every second would
     otherwise never meet the timeout, which starts anew with every byte."""
-    before = getattr(_now_reading, "allowance", None)
-    _now_reading.allowance = allowance
+    before = getattr(_now_reading, "until", None)
+    started = time.monotonic()
+    _now_reading.until = started + allowance.left
     try:
         yield
     finally:
-        _now_reading.allowance = before
+        allowance.left -= time.monotonic() - started
+        _now_reading.until = before
+
+
+def _within_allowance(timeout: float | None) -> float | None:
+    """The shorter of the timeout and what is left of the allowance."""
+    until: float | None = getattr(_now_reading, "until", None)
+    if until is None:
+        return timeout
+    left = until - time.monotonic()
+    if left <= 0:
+        raise httpcore.ReadTimeout("the whole answer took too long")
+    return left if timeout is None else min(timeout, left)
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection whose reads are taken from the allowance of the answer that is read."""
+    """A connection whose waiting is taken from the allowance of the answer that is read."""
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        allowance: Allowance | None = getattr(_now_reading, "allowance", None)
-        if allowance is None:
-            return self._inner.read(max_bytes, timeout)
-        if allowance.left <= 0:
-            raise httpcore.ReadTimeout("the whole answer took too long")
-        started = time.monotonic()
-        try:
-            return self._inner.read(max_bytes, allowance.left if timeout is None else min(timeout, allowance.left))
-        finally:
-            allowance.left -= time.monotonic() - started
+        return self._inner.read(max_bytes, _within_allowance(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, timeout)
+        self._inner.write(buffer, _within_allowance(timeout))
 
     def close(self) -> None:
         self._inner.close()
@@ -122,7 +127,7 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _within_allowance(timeout)))
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

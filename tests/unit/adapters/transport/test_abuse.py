@@ -348,3 +348,16 @@ def test_body_that_was_read_is_not_read_again_as_an_empty_one() -> None:
         assert b"".join(answer.chunks()) == b"x" * 10
         with pytest.raises(RuntimeError, match="once"):
             list(answer.chunks())
+
+
+def test_body_in_crumbs_costs_no_more_time_than_one_answer_may() -> None:
+    """Every chunk of one byte is an event of its own: what takes the time is taking it apart, not waiting for it."""
+
+    def crumbs(request: Received) -> Iterable[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        yield from itertools.repeat(b"1\r\nx\r\n" * 10_000, 1000)
+
+    with scripted(crumbs) as own, asking(own.url, Limits(answer_seconds=0.3, retries=0)) as client:
+        started = time.monotonic()
+        assert refusal(lambda: client.get("x")).code == "slow"
+        assert time.monotonic() - started < 3
