@@ -27,12 +27,12 @@ class Packed:
     problem: str | None = None
 
 
-def pack(records: Sequence[RawRecord], source: str, returned: Mapping[str, datetime] | None = None) -> list[Packed]:
+def pack(records: Sequence[RawRecord], source: str, times: Mapping[str, datetime] | None = None) -> list[Packed]:
     """The records as documents, in their order. FHIR resources stand in a collection Bundle with the bytes in which
     they came (a resource alone would cost a row and a seal each); all else is a document of its own.
 
-    `returned` names those that were gone, with the time since when they count as there again: their own is older than
-    the deletion."""
+    `times` says of keys since when that counts which their records say: of those that were gone and are there again as
+    they were, and of deletions that tell no time."""
     found: list[Packed] = []
     waiting: list[bytes] = []
     size = 0
@@ -45,7 +45,7 @@ def pack(records: Sequence[RawRecord], source: str, returned: Mapping[str, datet
             size = 0
 
     for one in records:
-        entry = _entry(one, (returned or {}).get(one.key)) if one.problem is None and one.media == FHIR_JSON else None
+        entry = _entry(one, (times or {}).get(one.key)) if one.problem is None and one.media == FHIR_JSON else None
         if entry is None:
             flush()
             found.append(_alone(one, source))
@@ -92,9 +92,10 @@ def _entry(one: RawRecord, at: datetime | None) -> bytes | None:
     try:
         told = msgspec.json.decode(one.body, type=_Told)
     except (msgspec.DecodeError, RecursionError):
-        return _deletion(one.key) if one.is_deletion else None
+        return _deletion(one.key, at) if one.is_deletion else None
     if one.is_deletion:
-        return one.body if told.request and told.request.method == "DELETE" else _deletion(one.key)
+        is_entry = told.request is not None and told.request.method == "DELETE"
+        return one.body if is_entry and (at is None or _has_time(told)) else _deletion(one.key, at)
     if at is None:
         return b'{"resource":%b}' % one.body
     return b'{"resource":%b,"response":{"lastModified":"%b"}}' % (one.body, _instant(at).encode())
@@ -104,8 +105,17 @@ class _Request(msgspec.Struct):
     method: str | None = None
 
 
+class _Response(msgspec.Struct, rename="camel"):
+    last_modified: str | None = None
+
+
 class _Told(msgspec.Struct):
     request: _Request | None = None
+    response: _Response | None = None
+
+
+def _has_time(told: _Told) -> bool:
+    return bool(told.response and told.response.last_modified)
 
 
 def _deletion(key: str, at: datetime | None = None) -> bytes:

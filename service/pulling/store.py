@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from service.pulling.promises import check_batch, with_storable_key
 from service.registry import documents as document_rows
 from service.registry import images, source_states
 from service.registry import pulling as rows
-from service.registry.columns import from_us, to_us
+from service.registry.columns import EPOCH, from_us, to_us
 from service.registry.database import Database
 from service.registry.ingest_store import SqlBatch, SqlIngestStore
 from service.registry.session import Session
@@ -97,8 +98,8 @@ class PullStore:
         kept = Kept(ignored=dict(pulled.ignored))
         with self.store.batch(self.institution) as batch:
             session = _session(batch)
-            new, returned = self._new(session, records, pulled.scope, kept)
-            packed = pack(new, self.source, _just_after(batch, returned))
+            new, turned = self._new(session, records, pulled.scope, kept)
+            packed = pack(new, self.source, _just_after(batch, turned))
             if pulled.listing is not None:
                 gone = self._vanished(session, pulled.listing, run_started, kept)
                 packed += pack(tombstones(_just_after(batch, gone)), self.source)
@@ -114,7 +115,7 @@ class PullStore:
     def _new(
         self, session: Session, records: Sequence[RawRecord], scope: str, kept: Kept
     ) -> tuple[list[RawRecord], list[str]]:
-        """The records that are not known as they are, and the keys of those among them that were gone before."""
+        """The records that are not known as they are, and the keys of those among them that are gone now, or were."""
         known = rows.find_records(session, self.source, {one.key for one in records})
         newest = {key: (one.digest, one.is_gone) for key, one in known.items()}
         found = []
@@ -128,7 +129,9 @@ class PullStore:
             newest[one.key] = state
         rows.put_records(session, self.source, scope, {one.key: newest[one.key] for one in records})
         kept.stored += len(found)
-        return found, [one.key for one in found if one.key in known and known[one.key].is_gone and not one.is_deletion]
+        told = Counter(one.key for one in found)
+        back = {one.key for one in found if one.key in known and known[one.key].is_gone and not one.is_deletion}
+        return found, [*back, *(one.key for one in found if one.is_deletion and told[one.key] == 1)]
 
     def _vanished(self, session: Session, listing: Listing, run_started: int, kept: Kept) -> list[str]:
         """The keys that this complete listing and the one before it do not name: deleted at the source. Where very much
@@ -208,13 +211,12 @@ def calendar_day(zone: Any) -> DayOf:
 
 
 def _just_after(batch: Batch, keys: Sequence[str]) -> dict[str, datetime]:
-    """For each key the moment after its newest version that is known: what is concluded of it by not being listed, or
-    by being listed again, is later than that version, and earlier than whatever the source says next by its own clock.
-    """
+    """For each key the moment after its newest version that is known: that it is gone, or there again as it was, is
+    later than that version, and earlier than whatever the source says of it next, by its own clock."""
     known = batch.find_resources(keys) if keys else {}
-    times = {key: known[key].version_at for key in keys if key in known}
     now = from_us(_session(batch).now)
-    return {key: (times.get(key) or now) + timedelta(milliseconds=1) for key in keys}
+    versions = {key: (known[key].version_at or now) if key in known else EPOCH for key in keys}
+    return {key: at + timedelta(milliseconds=1) for key, at in versions.items()}
 
 
 def _ignored(pulled: Pulled) -> dict[str, int]:

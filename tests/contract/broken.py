@@ -29,7 +29,7 @@ class Broken(Asking):
         whole = self.pull_until_quiet(config)
         link.mend()
         self.pull(config)
-        points = link.boundaries(16)
+        points = link.boundaries(self.world_type.cuts)
         assert len(points) > 5
         for point in points:
             link.mend()
@@ -45,7 +45,7 @@ class Broken(Asking):
         keys = self.fill(world, MANY)
         config = world.config(link.port, limits=replace(LIMITS, connections=1))
         self.pull(config)
-        for point in link.boundaries(12):
+        for point in link.boundaries(self.world_type.cuts // 2):
             link.mend()
             link.cut_at = point
             given = Given()

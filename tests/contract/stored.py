@@ -39,6 +39,10 @@ class Stored(Asking):
         house.check_nothing_is_stuck()
         return house.contents()
 
+    def _standing(self, held: Contents) -> dict[str, tuple[str, bytes]]:
+        """The reports that were not withdrawn."""
+        return {number: one for number, one in held.reports.items() if one[0] not in GONE}
+
     def _fresh(self, house: Installation, tmp_path: Path, template: Path, config: SourceConfig) -> Contents:
         """What an undisturbed pull of everything would give."""
         with installation(tmp_path, template, house.keys, kind=self.world_type.kind) as other:
@@ -82,10 +86,26 @@ class Stored(Asking):
         world.advance(timedelta(minutes=1))
         after = self._pull(house, world.config())
         fresh = self._fresh(house, tmp_path, sqlite_template, world.config())
-        standing = {number: one for number, one in after.reports.items() if one[0] not in GONE}
-        assert standing == {number: one for number, one in fresh.reports.items() if one[0] not in GONE}
+        standing = self._standing(after)
+        assert standing == self._standing(fresh)
         changed = len({"withdraw", "delete"} - world.cannot.keys())
         assert len(standing) == len(before) + 1 - changed
+
+    def test_examination_that_is_deleted_and_comes_back_stands_again(self, world: World, house: Installation) -> None:
+        self.can("delete")
+        self.fill(world)
+        before = self._pull(house, world.config())
+        for n in range(2):
+            world.advance(timedelta(days=1))
+            world.delete(3)
+            world.advance(timedelta(minutes=1))
+            gone = self._pull(house, world.config())
+            assert len(self._standing(gone)) == len(before.reports) - 1, f"deleted {n + 1} times"
+            world.come_back(3)
+            world.advance(timedelta(minutes=1))
+            after = self._pull(house, world.config())
+            assert after.statuses() == before.statuses(), f"back {n + 1} times"
+            assert after.results == before.results
 
     def test_bad_record_waits_as_a_dead_letter_beside_neighbours_that_came(
         self, world: World, house: Installation

@@ -74,6 +74,9 @@ class DicomWebWorld(World):
     def delete(self, n: int) -> None:
         self.archive.remove(self.studies[n][0].study_uid)
 
+    def come_back(self, n: int) -> None:
+        self.archive.put(self.studies[n])
+
     def begin(self, n: int) -> Callable[[], Any]:
         instances = self._new(n)
         return lambda: self.archive.put(instances)

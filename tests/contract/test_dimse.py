@@ -18,6 +18,7 @@ class DimseWorld(World):
     """An archive that is asked by C-FIND and C-GET."""
 
     kind = "dimse"
+    cuts = 8
     address = "dicom://HOSPA@127.0.0.1:{port}"
     page_size_option: ClassVar = {"batch_records": 3}
     options: ClassVar = {"days_back": _DAYS, "since": (datetime.now(UTC) - timedelta(_DAYS)).date().isoformat()}

@@ -31,6 +31,7 @@ class World(ABC):
     options: ClassVar[Mapping[str, Any]] = {}
     credentials: ClassVar[str] = "none"
     cannot: ClassVar[Mapping[str, str]] = {}
+    cuts: ClassVar[int] = 16  # at how many bytes the line is cut; fewer where every connection takes long
     zone: ClassVar[ZoneInfo] = ZoneInfo("Asia/Shanghai")
 
     def __init__(self) -> None:
@@ -74,6 +75,10 @@ class World(ABC):
     def delete(self, n: int) -> None:
         """Examination `n` is gone, as the system makes known that something is gone."""
         raise AssertionError("not told how")
+
+    def come_back(self, n: int) -> None:
+        """Examination `n`, which is gone, is there again as it was."""
+        self.add(n)
 
     def begin(self, n: int) -> Callable[[], Any]:
         """Examination `n` is dated now and committed, for others to see, when what this gives is called."""

@@ -31,7 +31,7 @@ from tests.support.fhir import NETWORK
 
 NAME = "the-source"
 INSTITUTION = NETWORK.institutions[0].id
-LIMITS = Limits(requests_per_second=100_000.0, retries=0, connect_seconds=2.0, read_seconds=2.0, answer_seconds=10.0)
+LIMITS = Limits(requests_per_second=100_000.0, retries=0, connect_seconds=10.0, read_seconds=20.0, answer_seconds=30.0)
 """Nothing is asked twice, and nothing is waited for long."""
 
 Step = Callable[[str], None]
