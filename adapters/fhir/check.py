@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -131,7 +130,8 @@ def _sample(server: Server) -> list[RawRecord]:
     follow = FollowUp(server, State())
     follow.note(rows)
     found = list(rows)
-    for _, more in itertools.chain(follow.of(rows), follow.rest()):
+    parts = list(follow.of(rows))
+    for _, more in (*parts, *follow.fetched(follow.postponed())):
         found += more
     return [one.record for one in found][:_SAMPLE]
 

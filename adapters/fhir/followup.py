@@ -83,13 +83,20 @@ class FollowUp:
         for kind, names in wanted.items():
             yield from self._fetched(kind, names)
 
-    def rest(self) -> Iterator[tuple[str, list[Row]]]:
-        """What a first run that was to give everything did not give. Raises SourceError."""
+    def postponed(self) -> list[str]:
+        """What a first run that was to give everything did not give. It counts as missing until it is fetched."""
         later = [ref for ref in sorted(self._later) if hash(ref) not in self._seen]
         self._later = set()
-        if len(self._seen) <= _MOST_SEEN:
-            for kind, names in _by_kind(later).items():
-                yield from self._fetched(kind, names)
+        if len(self._seen) > _MOST_SEEN:
+            return []
+        for ref in later[: _MOST_MISSING - len(self._state.missing)]:
+            self._state.missing[ref] = 0
+        return later
+
+    def fetched(self, refs: Iterable[str]) -> Iterator[tuple[str, list[Row]]]:
+        """These, by type. Raises SourceError."""
+        for kind, names in _by_kind(refs).items():
+            yield from self._fetched(kind, names)
 
     def _is_coming(self, kind: str) -> bool:
         """Whether the first search of a type, from its beginning, is still to come or to end."""
@@ -99,8 +106,7 @@ class FollowUp:
 
     def again(self) -> Iterator[tuple[str, list[Row]]]:
         """What earlier runs missed."""
-        for kind, names in _by_kind(self._state.missing).items():
-            yield from self._fetched(kind, names)
+        return self.fetched(list(self._state.missing))
 
     def _references(self, rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
         base = self._server.client.base.url + "/"
@@ -136,7 +142,7 @@ class FollowUp:
         except Retriable as error:
             if error.code not in LOCAL:
                 raise
-            got = {one.record.key for one in found} | set(self._state.missing)
+            got = {one.record.key for one in found} | {ref for ref, tries in self._state.missing.items() if tries}
             found += [one for ref in refs if ref not in got for one in self._missed(ref, _FAILED)]
         return found
 

@@ -82,7 +82,9 @@ class _Run:
                     state.failures += 1
                     self._state.types[kind] = state
                     failed.append(error)
-        for kind, rows in self._follow.rest():
+        postponed = self._follow.postponed()
+        self._stored = self._state.cursor()
+        for kind, rows in self._follow.fetched(postponed):
             yield from self._given(kind, rows)
         self._stored = self._state.cursor()
         yield Pulled((), self._stored)

@@ -226,6 +226,19 @@ def test_result_that_is_not_returned_is_a_problem_and_is_asked_for_again(server:
     assert "missing" not in found.cursor
 
 
+def test_what_a_first_run_lacks_is_not_forgotten_when_it_is_killed_at_its_end(server: FhirServer) -> None:
+    fill(server, 6)
+    server.faults.hidden = {"Observation/o3": 404, "Patient/p1": 404}
+    whole = pull(config_of(server.url))
+    assert {key for key, _ in whole.problems} == {"Observation/o3", "Patient/p1"}
+    first_problem = next(n for n, one in enumerate(whole.batches, 1) if any(record.problem for record in one.records))
+    killed = pull(config_of(server.url), batches=first_problem)
+    server.faults.hidden = {}
+    assert {"Observation/o3", "Patient/p1"} <= set(
+        pull(config_of(server.url, overlap=timedelta(0)), killed.cursor).keys
+    )
+
+
 def test_reference_to_another_server_is_not_looked_for_here(server: FhirServer) -> None:
     about = {"reference": "https://elsewhere.example/fhir/Patient/p1"}
     server.put(result(1, subject=about))
