@@ -15,7 +15,8 @@ from service.ingest.port import SeriesFacts
 from service.ingest.source import FHIR_JSON, RawRecord
 from service.registry.columns import to_us
 from service.registry.database import Database
-from service.registry.ingest_store import SqlIngestStore
+from service.registry.images import note_holdings
+from service.registry.ingest_store import SqlBatch, SqlIngestStore
 from service.registry.rotation.holdings import HOLDINGS, Holding
 from service.registry.tables import identity_ruling, key_rotation, trait
 from service.security.keys import KeyRing
@@ -25,7 +26,7 @@ from tests.support.serving import ISSUER, NUMBER, RESIDENT, World
 
 _YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).replace(microsecond=0).isoformat()
 _REFUSED = RawRecord("Patient/refused", FHIR_JSON, b"{", problem=("not-fhir", "torn"))
-SERIES = SeriesFacts("1.2.3", "1.2.3.1", {"PatientID": "C1", "Modality": "CT"})
+SERIES = SeriesFacts("1.2.3", "1.2.3.1", {"PatientID": "C1", "AccessionNumber": "A1", "Modality": "CT"})
 
 
 def files(count: int = 3, **more: Any) -> list[Document]:
@@ -53,6 +54,8 @@ def fill(world: World) -> None:
     load(parts.database, parts.keys, world, files())
     with SqlIngestStore(parts.database, parts.keys).batch(ISSUER) as batch:
         batch.add_instances([SERIES])
+        assert isinstance(batch, SqlBatch)
+        note_holdings(batch.session, "city-archive", [SERIES.study_uid])
     puller(parts, MemorySource([_REFUSED])).pull(settings_of(institution=ISSUER))
     decided = world.match("58410-2")
     body = {"decisionId": decided["decisionId"], "orderId": "o1", "action": "repeated", "reasons": ["other"]}
