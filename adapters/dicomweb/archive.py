@@ -15,7 +15,17 @@ import msgspec
 
 from adapters.dicomweb.opening import body_parts, instance_part, size_of
 from adapters.dicomweb.options import read_options
-from adapters.dicomweb.questions import CANNOT, INSTANCE, PATIENT_ID, SERIES, STUDY, Questions, Row, read_rows
+from adapters.dicomweb.questions import (
+    CANNOT,
+    INSTANCE,
+    PATIENT_ID,
+    SERIES,
+    STUDY,
+    Questions,
+    Row,
+    Truncated,
+    read_rows,
+)
 from adapters.transport import GuardedClient, Streamed
 from service.ingest.archive import (
     EXPLICIT_LITTLE,
@@ -46,9 +56,9 @@ _DROPPED = frozenset({"00081190", "BulkDataURI"})  # Retrieve URL and bulk data:
 class DicomWebArchive:
     """An archive that gives out images by DICOMweb. Safe to use from several threads at once."""
 
-    def __init__(self, http: GuardedClient, page: int) -> None:
+    def __init__(self, http: GuardedClient, questions: Questions) -> None:
         self._http = http
-        self._questions = Questions(http, page)
+        self._questions = questions
 
     def find_study(self, study_uid: str, patient_ids: frozenset[str]) -> HeldStudy:
         """See `ImageArchive`. A study under two patients is `ambiguous`: whose images they are nobody can say."""
@@ -99,11 +109,23 @@ class DicomWebArchive:
 
     def find_instances(self, place: Place) -> tuple[HeldInstance, ...]:
         """See `ImageArchive`."""
-        rows = self._questions.all_or_refuse(f"{_path(replace(place, sop_uid=None))}/instances", [_POSITION])
+        rows = self._instances(place)
         found = [one for one in rows if _is_of(one, place) and is_uid(one.text(INSTANCE))]
         if not found:
             raise NotHeld("not-held", "the archive lists no instance of the series")
         return tuple(_held(one) for one in found)
+
+    def _instances(self, place: Place) -> list[Row]:
+        """The rows of the series. A list that looks cut is whole where it has as many as the archive counts."""
+        series = _path(replace(place, sop_uid=None))
+        try:
+            return self._questions.search(f"{series}/instances", fields=[_POSITION])
+        except Truncated as cut:
+            listed = self._questions.all_or_refuse(f"{_path(Place(place.study_uid))}/series")
+            counts = [_number(one, 0x00201209) for one in listed if one.text(SERIES) == place.series_uid]
+            if counts == [len(cut.rows)]:
+                return cut.rows
+            raise Fatal("truncated", "the archive cuts the list of a series; raise its limit of rows") from None
 
     @contextmanager
     def instances(self, place: Place, transfer_syntax: str = ORIGINAL) -> Iterator[Iterator[Part]]:
@@ -190,7 +212,8 @@ def open_archive(config: SourceConfig) -> DicomWebArchive:
         requests_per_second=max(config.limits.requests_per_second, options.images_per_second),
         connections=max(config.limits.connections, options.image_connections),
     )
-    return DicomWebArchive(GuardedClient(replace(config, limits=limits)), options.page)
+    http = GuardedClient(replace(config, limits=limits))
+    return DicomWebArchive(http, Questions(http, options.page, limits.pages))
 
 
 def _path(place: Place) -> str:

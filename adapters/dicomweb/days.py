@@ -133,9 +133,17 @@ class Days:
                 _add(study, row)
         for study in found.studies.values():
             if not study.series:
-                for row in self.questions.all_or_refuse(f"studies/{study.uid}/series"):
-                    if row.text(STUDY) in ("", study.uid):
-                        _add(study, row)
+                self._add_series_of(study, found)
+
+    def _add_series_of(self, study: ListedStudy, found: Day) -> None:
+        try:
+            rows = self.questions.search(f"studies/{study.uid}/series")
+        except Truncated as cut:
+            rows = cut.rows  # most likely all; if not, nothing that is missing counts as deleted
+            found.is_whole = False
+        for row in rows:
+            if row.text(STUDY) in ("", study.uid):
+                _add(study, row)
 
 
 def _add(study: ListedStudy, row: Row) -> None:

@@ -6,9 +6,9 @@ from datetime import date
 
 import msgspec
 
-from service.ingest.source import Fatal, SourceConfig
+from adapters.transport.options import own_options
+from service.ingest.source import SourceConfig
 
-_OF_TRANSPORT = {"also_known_as", "file_hosts", "token_hosts", "token_url", "scope", "token_auth"}
 _RANGES = {
     "days_back": (1, 60), "page": (1, 10_000), "settle_seconds": (0, 600), "days_ahead": (0, 2),
     "images_per_second": (1, 100_000), "image_connections": (1, 64),
@@ -29,14 +29,4 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_options(config: SourceConfig) -> Options:
     """The options of a source. Raises Fatal `bad-option` naming the key."""
-    own = {key: value for key, value in config.options.items() if key not in _OF_TRANSPORT}
-    try:
-        options = msgspec.convert(own, Options)
-    except msgspec.ValidationError as error:
-        raise Fatal("bad-option", f"options of a DICOMweb source: {error}") from None
-    for name, (low, high) in _RANGES.items():
-        value = getattr(options, name)
-        if not low <= value <= high:
-            text = f"options of a DICOMweb source: {name} is {value}; {low} to {high} is expected"
-            raise Fatal("bad-option", text)
-    return options
+    return own_options(config, Options, _RANGES)

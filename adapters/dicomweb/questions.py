@@ -24,20 +24,29 @@ STUDY, SERIES, INSTANCE, PATIENT_ID = 0x0020000D, 0x0020000E, 0x00080018, 0x0010
 CANNOT = frozenset({400, 404, 406, 410, 415, 500, 501})
 """How archives say that they do not have a thing, or not in that form; 500 is what Orthanc says of what it cannot."""
 
+_ROUND, _CUTS = 10, 50
+"""Limits are round numbers: where one may be, the next page is asked for; where one is likely, a list that cannot be
+read on is not believed."""
+
 _PLAIN = re.compile(r"[A-Za-z0-9.-]{1,80}")  # nothing that a wildcard, a list or an escape can be made of
 _decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
 
 class Truncated(Exception):
-    """The archive gives the beginning of an answer and nothing leads to its rest."""
+    """The archive gives what may be the beginning of an answer only, `rows`, and nothing leads to the rest."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        super().__init__("cut")
+        self.rows = rows
 
 
 class Questions:
     """The questions that are asked of one archive."""
 
-    def __init__(self, http: GuardedClient, page: int) -> None:
+    def __init__(self, http: GuardedClient, page: int, most_pages: int) -> None:
         self._http = http
         self._page = page
+        self._most_pages = most_pages
         self.server_time: datetime | None = None  # of the last answer that told one
 
     def search(self, path: str, keys: Keys = (), fields: Sequence[str] = ()) -> list[Row]:
@@ -45,20 +54,20 @@ class Questions:
 
         A page may be shorter than asked for: archives cut at a limit of their own, mostly without a word; so a page
         is the last one when it is empty, or short and not of a round length. Raises Truncated where `offset` is
-        ignored and the first page looks cut."""
+        ignored and the length of the first page is one at which lists are cut; Fatal `too-many-pages`."""
         found: dict[tuple[str, ...], Row] = {}
         offset = 0
-        while True:
+        for _ in range(self._most_pages):
             rows = self._rows(path, keys, fields, offset)
-            new = {_identity(one): one for one in rows} | found
-            if len(new) == len(found):
-                if rows and _looks_cut(len(found), self._page):
-                    raise Truncated
-                return list(found.values())
-            found = {**found, **{key: one for key, one in new.items() if key not in found}}
-            if not _looks_cut(len(rows), self._page):
+            known = len(found)
+            for one in rows:
+                found.setdefault(_identity(one), one)
+            if rows and len(found) == known and (known == self._page or known % _CUTS == 0):
+                raise Truncated(list(found.values()))
+            if len(found) == known or (len(rows) != self._page and len(rows) % _ROUND):
                 return list(found.values())
             offset += len(rows)
+        raise Fatal("too-many-pages", f"a list has more than {self._most_pages} pages; raise the limit or enlarge page")
 
     def ask(self, path: str, keys: Keys = ()) -> list[Row]:
         """The first rows that answer; a question that has one answer, or a few."""
@@ -118,7 +127,3 @@ def read_rows(body: bytes) -> list[Row]:
 def _identity(row: Row) -> tuple[str, ...]:
     """What tells rows apart: one study under two patients has two rows."""
     return tuple(row.text(tag) for tag in (STUDY, SERIES, INSTANCE, PATIENT_ID))
-
-
-def _looks_cut(rows: int, page: int) -> bool:
-    return rows > 0 and (rows == page or rows % 10 == 0)

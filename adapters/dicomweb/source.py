@@ -95,7 +95,7 @@ class DicomWebSource:
         self._config = config
         self._http = http
         self._options = options
-        self._questions = Questions(http, options.page)
+        self._questions = Questions(http, options.page, config.limits.pages)
         self._days = Days(self._questions, config.zone)
         self._clock, self._sleep = clock, sleep
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
 from adapters.dicomweb import DicomWebArchive, open_archive
+from adapters.dicomweb.questions import Questions
+from adapters.transport import GuardedClient
 from service.ingest.archive import (
     JPEG_LS_LOSSLESS,
     CannotRender,
@@ -127,15 +131,43 @@ def test_instances_of_a_series_are_all_found_page_by_page(server: DicomWebServer
         assert len(archive.find_instances(Place(long[0].study_uid, long[0].series_uid))) == 25
 
 
-def test_list_that_is_cut_where_offset_is_ignored_is_refused_and_not_taken_for_the_whole(
-    server: DicomWebServer,
+@pytest.mark.parametrize(("page", "held"), [(20, 20), (200, 50), (200, 60)])
+def test_list_of_an_archive_that_knows_no_paging_is_whole_where_the_archive_counts_as_many(
+    server: DicomWebServer, page: int, held: int
 ) -> None:
-    long = ct(n=25, name="long", size=8)
+    long = ct(n=held, name="long", size=8)
     server.put(long)
-    server.faults.row_limit, server.faults.ignores_offset = 10, True
-    with archive_of(server) as archive, pytest.raises(Fatal) as refused:
+    server.faults.ignores_offset = True
+    with archive_of(server, page=page) as archive:
+        assert len(archive.find_instances(Place(long[0].study_uid, long[0].series_uid))) == held
+
+
+@pytest.mark.parametrize(("page", "cut"), [(10, 10), (200, 50)])
+def test_list_that_is_cut_where_offset_is_ignored_is_not_taken_for_the_whole(
+    server: DicomWebServer, page: int, cut: int
+) -> None:
+    long = ct(n=55, name="long", size=8)
+    server.put(long)
+    server.faults.row_limit, server.faults.ignores_offset = cut, True
+    with archive_of(server, page=page) as archive, pytest.raises(Fatal) as refused:
         archive.find_instances(Place(long[0].study_uid, long[0].series_uid))
     assert refused.value.code == "truncated"
+
+
+def test_list_without_an_end_is_refused() -> None:
+    numbers = itertools.count()
+
+    def endless(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(
+            200, json=[{"0020000D": {"vr": "UI", "Value": [f"1.2.{next(numbers)}"]}} for _ in range(10)]
+        )
+
+    config = SourceConfig("a", "dicomweb", "h1", "http://127.0.0.1/dicom-web", limits=LIMITS)
+    client = GuardedClient(config, network=httpx.MockTransport(endless))
+    with closing(client), pytest.raises(Fatal) as refused:
+        Questions(client, 10, 20).search("studies")
+    assert refused.value.code == "too-many-pages"
+    assert next(numbers) < 250
 
 
 def test_no_wildcard_no_empty_id_and_nothing_encoded_ever_leaves(

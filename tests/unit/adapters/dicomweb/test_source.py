@@ -245,6 +245,7 @@ def test_archive_that_cuts_its_lists_in_silence_hides_nothing(
 ) -> None:
     for n in range(25):
         server.put(small(f"P{n:02}", 1, StudyTime=f"{n % 12:02}3000"))
+    puller.options["page"] = 10
     server.faults.row_limit, server.faults.ignores_offset = 10, ignores_offset
     listings = [one.listing for one in puller.batches() if one.listing and one.listing.scope.endswith("11-20")]
     assert puller.instances == 25
@@ -254,6 +255,7 @@ def test_archive_that_cuts_its_lists_in_silence_hides_nothing(
 def test_archive_that_cuts_within_an_hour_is_refused(server: DicomWebServer, puller: Puller) -> None:
     for n in range(12):
         server.put(small(f"P{n:02}", 1))
+    puller.options["page"] = 10
     server.faults.row_limit, server.faults.ignores_offset = 10, True
     with pytest.raises(Fatal) as refused:
         puller.run()
