@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-from service.ingest.fhir_r4.shapes import SHAPES
-from service.ingest.source import Fatal, SourceConfig
+from adapters.transport.options import check_types, own_options
+from service.ingest.source import SourceConfig
 
 IN_ORDER = (
     "Patient", "Consent", "Organization", "Endpoint", "Device", "Specimen", "DiagnosticReport", "Observation",
@@ -17,7 +17,10 @@ IN_ORDER = (
 """The types that are used, in the order in which they are pulled. Reports go before their results and images: a result
 whose report is not known yet would stand alone for a while, as a report of its own."""
 
-_OF_TRANSPORT = {"also_known_as", "file_hosts", "token_hosts", "token_url", "scope", "token_auth"}
+_RANGES = {
+    "page": (1, 1000), "settle_seconds": (0, 3600), "clock_ahead_hours": (0, 26), "days_back": (1, 3660),
+    "listing_hours": (0, 24 * 366),
+}  # fmt: skip
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,21 +46,6 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_options(config: SourceConfig) -> Options:
     """The options of a source. Raises Fatal `bad-option` naming the key."""
-    own = {key: value for key, value in config.options.items() if key not in _OF_TRANSPORT}
-    try:
-        options = msgspec.convert(own, Options)
-    except msgspec.ValidationError as error:
-        raise _bad(str(error)) from None
-    unknown = [one for one in options.types or () if one not in SHAPES]
-    if unknown:
-        raise _bad(f"types names {unknown[0]!r}; those that are used are {', '.join(IN_ORDER)}")
-    for name, low, high in (("page", 1, 1000), ("settle_seconds", 0, 3600), ("clock_ahead_hours", 0, 26),
-                            ("days_back", 1, 3660), ("listing_hours", 0, 24 * 366)):  # fmt: skip
-        value: Any = getattr(options, name)
-        if not low <= value <= high:
-            raise _bad(f"{name} is {value}; {low} to {high} is expected")
+    options = own_options(config, Options, _RANGES)
+    check_types(config, options.types or (), IN_ORDER)
     return options
-
-
-def _bad(why: str) -> Fatal:
-    return Fatal("bad-option", f"options of a FHIR source: {why}")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-from adapters.transport import OPTIONS
+from adapters.transport.options import bad_option, check_types, own_options
 from service.ingest.fhir_r4.shapes import SHAPES
-from service.ingest.source import Fatal, SourceConfig
+from service.ingest.source import SourceConfig
 
 COMPARTMENT = ("Consent", "Device", "DiagnosticReport", "ImagingStudy", "Observation", "Patient", "Specimen")
 """The types that are used and lie in the compartment of a patient (FHIR R4 compartmentdefinition-patient.html)."""
 
+_RANGES = {"batch": (1, 1000), "wait_hours": (0, 168), "file_bytes": (1024, 2**50)}
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")  # FHIR R4 datatypes.html#id
 
 
@@ -48,21 +49,8 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_options(config: SourceConfig) -> Options:
     """The options of a source. Raises Fatal `bad-option` naming the key."""
-    own = {key: value for key, value in config.options.items() if key not in OPTIONS}
-    try:
-        options = msgspec.convert(own, Options)
-    except msgspec.ValidationError as error:
-        raise _bad(str(error)) from None
-    if unknown := [one for one in options.types or () if one not in SHAPES]:
-        raise _bad(f"types names {unknown[0]!r}; those that are used are {', '.join(sorted(SHAPES))}")
+    options = own_options(config, Options, _RANGES)
+    check_types(config, options.types or (), sorted(SHAPES))
     if (options.export == "group") != bool(_ID.fullmatch(options.group)):
-        raise _bad('group is the id of a Group, given where export = "group" and nowhere else')
-    for name, low, high in (("batch", 1, 1000), ("wait_hours", 0, 168), ("file_bytes", 1024, 2**50)):
-        value: Any = getattr(options, name)
-        if not low <= value <= high:
-            raise _bad(f"{name} is {value}; {low} to {high} is expected")
+        raise bad_option(config, 'group is the id of a Group, given where export = "group" and nowhere else')
     return options
-
-
-def _bad(why: str) -> Fatal:
-    return Fatal("bad-option", f"options of a Bulk Data source: {why}")
