@@ -1,4 +1,4 @@
-"""`make bench`: measures matching, loading and the person index, prints the figures, writes JSON."""
+"""`make bench`: measures matching, loading, pulling, images and the person index, prints the figures, writes JSON."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import febrl, identity, load_speed, match_speed, reach
+from benchmarks import archive_speed, febrl, identity, images, load_speed, match_speed, pull_speed, reach
 
 CONSOLE = Console(width=120)
-PARTS = ("match", "load", "dicom", "identity", "febrl", "reach")
+PARTS = ("match", "load", "dicom", "pull", "images", "identity", "febrl", "reach")
 
 
 def main() -> None:
@@ -25,6 +25,8 @@ def main() -> None:
     parser.add_argument("--database", choices=("sqlite", "postgres", "both"), default="sqlite")
     parser.add_argument("--people", type=int, default=20_000, help="people whose reports are loaded")
     parser.add_argument("--headers", type=int, default=500, help="DICOM headers read")
+    parser.add_argument("--pulled", type=int, default=8_000, help="people whose reports are pulled")
+    parser.add_argument("--studies", type=int, default=300, help="studies of the archive that is pulled")
     parser.add_argument("--unlinks", type=int, default=1000, help="unlinks at once; each touches 50 decisions")
     parser.add_argument("--only", choices=PARTS, action="append", help="default: all")
     parser.add_argument("--folder", type=Path, default=Path("out/bench"), help="scratch folder, emptied afterwards")
@@ -39,6 +41,14 @@ def main() -> None:
     if "dicom" in wanted:
         figures["dicom"] = load_speed.measure_dicom(given.headers)
         _show("DICOM headers", [figures["dicom"]])
+    if "pull" in wanted:
+        figures["pull"] = pull_speed.measure_fhir(given.pulled, given.folder)
+        _show("testonce pull, FHIR R4", [figures["pull"]])
+        figures["archive"] = archive_speed.measure(given.studies, given.folder)
+        _show("pulling from an archive", figures["archive"])
+    if "images" in wanted:
+        figures["images"] = images.measure(given.folder)
+        _show("images, opened under a decision", figures["images"])
     if "identity" in wanted:
         figures["identity"] = [one for db in databases for one in identity.measure(given.records, db, given.folder)]
         _show("the person index", figures["identity"])
