@@ -205,11 +205,13 @@ class PullRun:
     @contextmanager
     def _heartbeat(self) -> Iterator[None]:
         """Renews the lease while a slow source is waited for. When the database is away for a while the lease may end;
-        whoever then takes it is noticed where something is stored."""
+        whoever then takes it is noticed where something is stored. A source that hangs for twice as long as a run may
+        take is waited for no more: another process may take it over."""
         done = threading.Event()
+        until = monotonic() + 2 * self._limits.run_seconds
 
         def beat() -> None:
-            while not done.wait(self._store.lease_us / 3_000_000):
+            while not done.wait(self._store.lease_us / 3_000_000) and monotonic() < until:
                 with suppress(Unavailable):
                     if not self._store.renew():
                         self._lost.set()

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from service.ingest.source import FHIR_JSON, Listing, Pulled, RawRecord
+from service.ingest.source import FHIR_JSON, Cursor, Listing, Pulled, RawRecord
+from service.registry.database import Database
+from service.registry.pulling import LeaseLost
 from service.security.keys import KeyRing
 from tests.support.fhir import observation
 from tests.support.hostile_source import AT, SECRET, WRONGS, HostileSource, giving, good, good_records, record
@@ -49,12 +54,53 @@ def test_machinery_survives(
         assert SECRET.encode() not in file.read_bytes(), f"in the clear in *{file.suffix}"
 
 
+@pytest.mark.slow
+def test_machinery_survives_all_of_it_on_postgresql_as_well(postgres_url: str, keys: KeyRing) -> None:
+    with closing(Database.open(postgres_url)) as database:
+        for n, (wrong, (batches, code)) in enumerate(WRONGS.items()):
+            house = Installation(database, keys, name=f"source-{n}", limits=replace(LIMITS, pages=20))
+            outcome = house.pull(HostileSource(batches))
+            assert (outcome.error.code if outcome.error else None) == code, wrong
+            assert house.pull(HostileSource(good)).error is None, wrong
+            house.check_nothing_is_stuck()
+
+
 def _check_counts(house: Installation) -> None:
     """Every record that came was known, or was read to some outcome."""
     days = house.days()
     read = sum(days.get(one, 0) for one in ("new", "updated", "unchanged", "rejected"))
     assert read >= days["received"] - days.get("known", 0)
     assert all(n >= 0 for n in days.values())
+
+
+def test_source_that_hangs_can_be_taken_over_by_another_process(house: Installation) -> None:
+    ends, lost = threading.Event(), []
+
+    def hangs(cursor: Cursor | None) -> Iterator[Pulled]:
+        yield from good(cursor)
+        ends.wait(20)
+        yield Pulled((record(observation("late"), AT),), {"at": 2})
+
+    def pull() -> None:
+        try:
+            slow.pull(HostileSource(hangs))
+        except LeaseLost as error:
+            lost.append(error)
+
+    slow = replace(house, limits=replace(LIMITS, run_seconds=0.1), lease_us=100_000)
+    thread = threading.Thread(target=pull)
+    thread.start()
+    another, deadline = house.store(), time.monotonic() + 10
+    while slow.days().get("received") is None or not another.take():
+        assert time.monotonic() < deadline, "its lease is renewed for ever"
+        time.sleep(0.02)
+    another.end({})
+    assert house.pull(HostileSource(good)).error is None
+    ends.set()
+    thread.join(20)
+    assert lost, "who hung stored something after its source was taken over"
+    assert "Observation/late" not in house.keys_pulled()
+    house.check_nothing_is_stuck()
 
 
 def _problem(key: str, body: bytes = b"") -> RawRecord:
