@@ -162,7 +162,7 @@ def test_a_source_that_hangs_delays_no_shutdown_and_is_asked_once(
     sleep(0.2)
     started = monotonic()
     probes.stop()
-    assert monotonic() - started < 0.1
+    assert monotonic() - started < 5  # it hangs for twenty
     assert source.opened == 1
     release.set()
 

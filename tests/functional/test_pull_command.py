@@ -7,12 +7,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from time import sleep
+from contextlib import contextmanager
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
 
 from service.audit.events import Action
+from service.cli.pull import until_stopped
 from service.ingest.source import FHIR_JSON, Cursor, Fatal, Pulled, RawRecord, Retriable
 from tests.support import pulled
 from tests.support.installed import Installation
@@ -96,10 +98,24 @@ def test_sources_never_pulled_are_said_so_in_both_languages(installed: Installat
     assert installed.run("sources", "--lang", "fr")[0] == 2
 
 
-def kill(number: int) -> None:
-    """Sends ourselves a signal; the main thread hears it within the pause."""
-    os.kill(os.getpid(), number)
-    sleep(0.4)
+@pytest.fixture
+def kill(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sends ourselves a signal, and returns when the command has heard it."""
+    made: list[threading.Event] = []
+
+    @contextmanager
+    def watched() -> Iterator[threading.Event]:
+        with until_stopped() as stop:
+            made.append(stop)
+            yield stop
+
+    monkeypatch.setattr("service.cli.pull.until_stopped", watched)
+
+    def kill(number: int) -> None:
+        os.kill(os.getpid(), number)
+        assert made[-1].wait(30)
+
+    return kill
 
 
 def interrupted_at(source: pulled.MemorySource, then: Callable[[], None]) -> Callable[[Cursor | None], Any]:
@@ -118,7 +134,11 @@ def interrupted_at(source: pulled.MemorySource, then: Callable[[], None]) -> Cal
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("options", [(), ("--watch",)])
 def test_a_signal_ends_after_the_batch_and_the_next_run_goes_on(
-    installed: Installation, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, options: tuple[str, ...]
+    installed: Installation,
+    monkeypatch: pytest.MonkeyPatch,
+    kill: Callable[[int], None],
+    number: signal.Signals,
+    options: tuple[str, ...],
 ) -> None:
     before = signal.getsignal(number)
     monkeypatch.setattr(installed.city, "pull", interrupted_at(installed.city, lambda: kill(number)))
@@ -129,7 +149,7 @@ def test_a_signal_ends_after_the_batch_and_the_next_run_goes_on(
 
 
 def test_a_stopped_run_is_no_failure_and_is_due_again_at_once(
-    installed: Installation, monkeypatch: pytest.MonkeyPatch
+    installed: Installation, monkeypatch: pytest.MonkeyPatch, kill: Callable[[int], None]
 ) -> None:
     real = installed.city.pull
     monkeypatch.setattr(installed.city, "pull", interrupted_at(installed.city, lambda: kill(signal.SIGTERM)))
@@ -142,12 +162,16 @@ def test_a_stopped_run_is_no_failure_and_is_due_again_at_once(
     assert int(row_of(installed.run("pull", "city-memory")[1], "city-memory")[1]) == 12 - received
 
 
-def test_watching_says_what_each_run_did_and_what_failed(
-    installed: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_watching_says_what_each_run_did_and_what_failed(installed: Installation, kill: Callable[[int], None]) -> None:
     installed.county.fail = {0: Retriable("unreachable", "connection refused at http://127.0.0.1:9/")}
-    done = threading.Event()
-    threading.Thread(target=lambda: done.wait(2) or os.kill(os.getpid(), signal.SIGTERM), daemon=True).start()
+
+    def stop_when_both_were_asked() -> None:
+        until = monotonic() + 30
+        while monotonic() < until and not (installed.city.closed and installed.county.closed):
+            sleep(0.02)
+        kill(signal.SIGTERM)
+
+    threading.Thread(target=stop_when_both_were_asked, daemon=True).start()
     status, told, _ = installed.run("pull", "--watch")
     assert status == 0
     assert "city-memory: 12 received, 12 new" in told
