@@ -14,8 +14,6 @@ from pathlib import Path
 from benchmarks.processes import bin_path
 from fixtures.region import network_text
 
-REJECTED = 3  # exit status where some input was kept as rejected
-
 
 @dataclass(frozen=True, slots=True)
 class Spent:
@@ -42,14 +40,14 @@ class Home:
         (self.folder / "testonce.toml").write_text(toml, "utf-8")
 
     def run(self, *arguments: str) -> Spent:
-        """Runs `testonce …` to its end. CalledProcessError where it fails; rejected input is none of that."""
+        """Runs `testonce …` to its end. RuntimeError where it fails, or rejects anything."""
         before, began = _children_cpu(), time.perf_counter()
         done = subprocess.run(
             [bin_path("testonce"), *arguments], env=self.environment, check=False, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         spent = Spent(time.perf_counter() - began, _children_cpu() - before)
-        if done.returncode not in (0, REJECTED):
+        if done.returncode:
             raise RuntimeError(f"testonce {arguments[0]} ended with {done.returncode}: {done.stdout[-2000:]}")
         return spent
 

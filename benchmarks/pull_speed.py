@@ -82,10 +82,14 @@ def measure_fhir(people: int, folder: Path) -> dict[str, Any]:
 
 
 def _write_resources(people: int, file: Path) -> None:
+    """The resources as lines, without `meta`, which is the server's own to write."""
     held = make_world(people, 7, NOW)[HOSPITAL]
     with file.open("wb") as out:
         for _, body, _ in files_of(held, "ndjson", 7):
-            out.write(body)
+            for line in body.splitlines():
+                resource = json.loads(line)
+                resource.pop("meta", None)
+                out.write(orjson.dumps(resource) + b"\n")
 
 
 @contextmanager
