@@ -49,18 +49,18 @@ def load(
 
 
 def loader_of(parts: Parts, institution: str) -> Loader:
-    """The loader of an institution, with the local codes of its mapping profiles. InvalidInput when the network has no
+    """The loader of an institution, under its mapping profiles and time zone. InvalidInput when the network has no
     institution of that id."""
     from service.cli.local import require_institution
     from service.ingest.pipeline import Loader
-    from service.pulling.mapping import catalogue_for
+    from service.pulling.mapping import reading_for
     from service.registry.ingest_store import SqlIngestStore
 
     policy = parts.reference.current_policy()
     require_institution(policy.network.institution_by_id, institution)
     store = SqlIngestStore(parts.database, parts.keys, persons=parts.linker)
-    catalogue = catalogue_for(parts.database, institution, policy.catalogue)
-    return Loader(store, institution, catalogue, policy.network)
+    catalogue, network = reading_for(parts.database, institution, policy.catalogue, policy.network)
+    return Loader(store, institution, catalogue, network)
 
 
 def record(parts: Parts, institution: str, counts: LoadCounts) -> None:

@@ -86,15 +86,15 @@ class Puller:
             source.close()
 
     def loader(self, settings: SourceSettings, store: IngestStore | None = None) -> Loader:
-        """What reads the source's documents, under the mapping profile that its settings name; with a `store` of its
-        own (a rehearsal) the profile that is in force stays. Raises SourceError `configuration` where the profile has
+        """What reads the source's documents, under the mapping profile and time zone that its settings name; with a
+        `store` of its own (a rehearsal) those in force stay. Raises SourceError `configuration` where the profile has
         mistakes."""
         catalogue, network = self.policy()
         try:
-            own = mapping.apply(self.database, settings, catalogue, keep=store is None)
+            catalogue, network = mapping.apply(self.database, settings, catalogue, network, keep=store is None)
         except InvalidInput as error:
             raise Fatal("configuration", _in_words(error)) from None
-        return Loader(store or self.store, settings.institution, own, network)
+        return Loader(store or self.store, settings.institution, catalogue, network)
 
     def holds_images(self, settings: SourceSettings) -> bool:
         """Whether the source's adapter can give out images."""

@@ -17,6 +17,7 @@ from service.ingest.fhir_r4.document import read_json
 from service.ingest.source import FHIR_JSON, Fatal, RawRecord
 from service.pulling.pull import Puller
 from service.pulling.replay import Replayed, replay
+from service.registry.columns import from_us
 from service.registry.tables import document, reference_file, report, result
 from service.source_settings import SourceSettings
 from tests.support import pulled
@@ -123,6 +124,37 @@ def test_a_profile_with_mistakes_stops_the_source_and_names_them(parts: Parts, t
     assert outcome.error.code == "configuration"
     assert "code[1].loinc" in outcome.error.message
     assert (outcome.received, source.opened) == (0, 0)
+
+
+def naive_glucose() -> RawRecord:
+    """A result whose time carries no offset."""
+    body = json.loads(pulled.glucose(0).body) | {"effectiveDateTime": "2026-11-20T08:00:00"}
+    return RawRecord("Observation/o0", FHIR_JSON, json.dumps(body).encode())
+
+
+def performed(parts: Parts) -> datetime:
+    with parts.database.read() as conn:
+        return from_us(conn.execute(select(result.c.start_at)).scalar_one())
+
+
+def test_times_without_an_offset_are_in_the_zone_of_the_source_in_later_commands_too(parts: Parts) -> None:
+    source = pulled.MemorySource([pulled.patient(0), naive_glucose(), pulled.report(0)])
+    pulled.puller(parts, source).pull(pulled.settings_of(timezone="Asia/Urumqi"))
+    assert performed(parts) == datetime(2026, 11, 20, 2, tzinfo=UTC)
+    assert loader_of(parts, pulled.INSTITUTION).read_again().reports["updated"] == 0
+    assert performed(parts) == datetime(2026, 11, 20, 2, tzinfo=UTC)
+    assert loader_of(parts, "county-hospital").network.timezone == "Asia/Shanghai"
+
+
+def test_two_sources_of_a_hospital_cannot_state_different_zones(parts: Parts) -> None:
+    puller = pulled.puller(parts, pulled.MemorySource(pulled.everything(1)))
+    puller.pull(pulled.settings_of(timezone="Asia/Urumqi"))
+    outcome = puller.pull(pulled.settings_of("other", timezone="Asia/Tokyo"))
+    assert outcome is not None
+    assert outcome.error is not None
+    assert (outcome.error.code, outcome.received) == ("configuration", 0)
+    assert "Asia/Tokyo, Asia/Urumqi" in outcome.error.message
+    assert loader_of(parts, pulled.INSTITUTION).network.timezone == "Asia/Urumqi"
 
 
 def test_a_document_that_the_reader_fails_on_keeps_none_of_the_others_waiting(
