@@ -51,6 +51,7 @@ class Link:
         if foreign(self.assoc):
             self.abort()
             raise Retriable("foreign-syntax", f"the archive {self.peer.aet} chose a transfer syntax nobody offered")
+        self.socket.expect(False)
         self._is_clean = True
         return self
 
@@ -83,6 +84,7 @@ class Link:
         if self.assoc is not None:
             self.socket.cut_if_reading()
             self.assoc.abort()
+            self.socket.let_go()
             self.assoc.dimse.msg_queue.put((None, None))  # wakes whoever waits for an answer that will not come
 
     def echo(self) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from typing import Any
 
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from adapters.dimse.wire import GuardedEntity, GuardedSocket
+
+_STOP_SECONDS = 5.0
 
 
 class GuardedServer(ThreadedAssociationServer):
@@ -16,6 +19,24 @@ class GuardedServer(ThreadedAssociationServer):
 
     tls: ssl.SSLContext | None = None
     daemon_threads = True
+
+    def start(self, name: str) -> None:
+        """Listens on a thread of its own."""
+        self.ae._servers.append(self)  # where it looks for itself when it is shut down
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name=name, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Listens no longer, and ends what is open; also what never said who it is."""
+        running = self.active_associations
+        self.shutdown()
+        for one in running:
+            if one.is_established:
+                one.abort()
+            one.dul.to_user_queue.put(None)  # pynetdicom's sign that nobody asked for an association in time
+        for one in running:
+            one.join(_STOP_SECONDS)
+        self._thread.join(_STOP_SECONDS)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accepts a connection; the handshake is not made here, where it would hold up the others."""

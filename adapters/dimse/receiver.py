@@ -7,7 +7,6 @@ An instance is acknowledged with 0x0000 after whoever listens has kept it, never
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from types import TracebackType
@@ -26,7 +25,6 @@ from service.ingest.dicom.elements import UnreadableDicom
 from service.ingest.source import DICOM, Fatal, RawRecord, SourceConfig
 
 _IDLE_SECONDS = 60.0
-_STOP_SECONDS = 5.0
 _KEPT_OF_BROKEN = 64 * 1024
 
 Take = Callable[[Any], int]
@@ -65,21 +63,13 @@ class Receiver:
             host, port = self._address
             raise Fatal("cannot-listen", f"{host} port {port} is taken or not ours; see options.receive_port") from None
         self._server.tls = self._tls
-        self._entity._servers.append(self._server)  # where it looks for itself when it is shut down
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="c-store", daemon=True)
-        self._thread.start()
+        self._server.start("c-store")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        running = self._server.active_associations
-        self._server.shutdown()
-        for one in running:
-            one.abort()
-        for one in running:
-            one.join(_STOP_SECONDS)
-        self._thread.join(_STOP_SECONDS)
+        self._server.stop()
 
     @property
     def port(self) -> int:

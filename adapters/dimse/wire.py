@@ -70,6 +70,7 @@ class GuardedSocket(AssociationSocket):
             self.socket = raw
             self._tune(raw)
             self._is_connected = True
+            self.expect(True)  # an answer to our A-ASSOCIATE-RQ
             primitive.result = "Evt2"
         self.provider_queue.put(primitive)
         self._ready.set()
@@ -95,11 +96,13 @@ class GuardedSocket(AssociationSocket):
         if isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
             return True
         waiting = select.poll()  # `select.select`, which pynetdicom uses, refuses descriptors above 1023
-        with suppress(OSError, ValueError):  # it may be closed this very moment
+        try:
             waiting.register(self.socket, select.POLLIN)
             is_idle = not self._is_awaiting and monotonic() - self._heard > _IDLE
             if waiting.poll(_IDLE_TURN if is_idle else 0):
                 return True
+        except (OSError, ValueError):  # closed under our hands
+            self._end(self.failure)
         if self._is_awaiting and monotonic() - self._heard > self._silence:
             self._end("slow")
         return False
@@ -141,13 +144,15 @@ class GuardedSocket(AssociationSocket):
                 self.socket.setsockopt(socket.IPPROTO_TCP, _QUICK, 1)
         return found
 
-    def _shutdown_socket(self) -> None:
-        """Closes it, also where the other end has gone: pynetdicom then leaves it open."""
+    def let_go(self) -> None:
+        """Closes the connection, also where the other end has gone, or never spoke DICOM: pynetdicom leaves it open."""
         if self.socket is not None:
             with suppress(OSError):
                 self.socket.shutdown(socket.SHUT_RDWR)
             with suppress(OSError):
                 self.socket.close()
+
+    _shutdown_socket = let_go
 
     def cut_if_reading(self) -> None:
         """Ends a read that waits in the middle of a PDU, so that the association can be ended without waiting too."""
@@ -168,7 +173,7 @@ class GuardedEntity(AE):
     def __init__(self, title: str, connect_seconds: float, silence: float, answer_seconds: float, most: int) -> None:
         super().__init__(ae_title=title)
         self.connection_timeout = connect_seconds
-        self.acse_timeout = silence
+        self.acse_timeout = silence + 1.0  # our own comes first, and knows why
         self.dimse_timeout = answer_seconds
         self.network_timeout = None  # our own, in GuardedSocket: it tells waiting for a peer from waiting for us
         self.maximum_pdu_size = MAX_PDU

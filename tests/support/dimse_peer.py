@@ -6,6 +6,7 @@ C-STORE. `faults` may be changed at any time.
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -61,6 +62,7 @@ class DimsePeer:
     offers: tuple[str, ...] = (_VERIFICATION, _FIND, _GET, _MOVE)
     calling: tuple[str, ...] = ()
     associations: int = 10
+    tls: ssl.SSLContext | None = None
     faults: Faults = field(default_factory=Faults)
     instances: dict[str, tuple[Instance, Dataset]] = field(default_factory=dict)
     move_to: tuple[str, int] | None = None
@@ -82,19 +84,13 @@ class DimsePeer:
             self._ae, ("127.0.0.1", 0), AET, self._ae.supported_contexts, evt_handlers=handlers,
             request_handler=GuardedHandler,
         )  # fmt: skip
-        self._ae._servers.append(self._server)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
+        self._server.tls = self.tls
+        self._server.start("dimse-peer")
         self.port = int(self._server.server_address[1])
         return self
 
     def __exit__(self, *_: object) -> None:
-        running = self._server.active_associations
-        self._server.shutdown()
-        for one in running:
-            one.abort()
-            one.join(5)
-        self._thread.join(5)
+        self._server.stop()
 
     def put(self, instances: Iterable[Instance]) -> None:
         """Holds these, in place of those of the same UID."""
@@ -107,16 +103,22 @@ class DimsePeer:
         for sop in gone:
             del self.instances[sop]
 
-    def send(self, instances: Iterable[Instance], port: int, called: str, calling: str = AET) -> list[int]:
+    def send(
+        self, instances: Iterable[Instance], port: int, called: str, calling: str = AET,
+        tls: tuple[ssl.SSLContext, str] | None = None,
+    ) -> list[int]:  # fmt: skip
         """Pushes these by C-STORE; the statuses that come back, [] where no association was made."""
         given = [dcmread(BytesIO(one.body)) for one in instances]
-        with self._associated(port, called, calling, {str(one.SOPClassUID) for one in given}) as assoc:
+        with self._associated(port, called, calling, tls, {str(one.SOPClassUID) for one in given}) as assoc:
             return [assoc.send_c_store(one).get("Status", -1) for one in given] if assoc.is_established else []
 
     @contextmanager
-    def _associated(self, port: int, called: str, calling: str, classes: Iterable[str]) -> Iterator[Any]:
+    def _associated(
+        self, port: int, called: str, calling: str, tls: tuple[ssl.SSLContext, str] | None, classes: Iterable[str]
+    ) -> Iterator[Any]:
         contexts = [build_context(one, ExplicitVRLittleEndian) for one in sorted(classes)]
-        assoc = GuardedEntity(calling, 5.0, 30.0, 60.0, 1 << 30).associate("127.0.0.1", port, contexts, called)
+        entity = GuardedEntity(calling, 5.0, 30.0, 60.0, 1 << 30)
+        assoc = entity.associate("127.0.0.1", port, contexts, called, tls_args=tls)
         try:
             yield assoc
         finally:
