@@ -38,6 +38,7 @@ from service.registry.reference_store import WRONG_KEYS, opens
 from service.retrieval.archives import ConfiguredArchives
 from service.retrieval.cache import ImageCache
 from service.retrieval.checks import Checks
+from service.retrieval.indexed import Indexed
 from service.retrieval.lines import Archives, Lines
 from service.retrieval.listing import Listing
 from service.retrieval.openings import Openings
@@ -135,6 +136,7 @@ def open_images(
     room = Room(
         database,
         rights,
+        Indexed(database, keys),
         checks,
         lines,
         transfers,

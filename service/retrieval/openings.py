@@ -181,9 +181,10 @@ class Openings:
     def _end(self, key: tuple[str, str, str, str, str]) -> None:
         opening = self._open.pop(key)
         now, values = self._database.now_us(), opening.values()
+        shown = {sop for series in opening.shown.values() for sop in series}
         detail = {
             "retrieval": opening.id, "bytes": opening.bytes, "ms": int((opening.used - opening.started) * 1000),
-            "shown": sum(map(len, opening.shown.values())), "originals": len(opening.originals),
+            "shown": len(shown), "originals": len(opening.originals),
         }  # fmt: skip
         entry = _entry(opening.caller, opening.grant, now, Action.IMAGES_GIVEN, detail, opening.outcome)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
-from service.domain.errors import NotFound, Unavailable
+from service.domain.errors import NotFound, TestOnceError, Unavailable
 from service.ingest.archive import (
     EXPLICIT_LITTLE,
     JPEG_LS_LOSSLESS,
@@ -21,6 +21,7 @@ from service.registry.database import Database
 from service.registry.retrievals import link_speed
 from service.retrieval.checks import Checks
 from service.retrieval.errors import ImagesRefused
+from service.retrieval.indexed import Indexed
 from service.retrieval.lines import Lines
 from service.retrieval.listing import ListedStudy, Listing, Wanted
 from service.retrieval.openings import Opening, Openings
@@ -39,6 +40,7 @@ class Room:
 
     database: Database
     rights: Rights
+    indexed: Indexed
     checks: Checks
     lines: Lines
     transfers: Transfers
@@ -63,6 +65,7 @@ class Retrieval:
 
     def __init__(self, room: Room) -> None:
         self._room = room
+        self._listing: dict[tuple[str, str, str], asyncio.Task[None]] = {}
         self._speeds: dict[str, tuple[float, float | None]] = {}
 
     async def open(self, caller: Caller, study_uid: str, decision_id: str | None = None) -> Opening:
@@ -108,10 +111,7 @@ class Retrieval:
         self, opening: Opening, place: Place, numbers: tuple[int, ...], syntax: str = EXPLICIT_LITTLE
     ) -> Pieces:
         """Frames of an instance as bulk data. NotFound where it has no such frame."""
-        instance = await self._require(opening, place)
-        assert instance is not None
-        if max(numbers) > max(1, instance.frames):
-            raise NotFound("the instance has no such frame")
+        await self._require(opening, place, max(numbers))
         pieces = self._room.transfers.pieces(opening, lambda archive: archive.frames(place, numbers, syntax))
         async with aclosing(pieces):
             async for piece in pieces:
@@ -125,9 +125,7 @@ class Retrieval:
         """A picture of an instance or a frame of it, by its archive, else drawn here; of a series that in its middle.
         CannotShow with the reason where nobody can make one."""
         place = await self._of_series(opening, place)
-        instance = await self._require(opening, place)
-        if instance is not None and frame is not None and frame > max(1, instance.frames):
-            raise NotFound("the instance has no such frame")
+        await self._require(opening, place, frame or 1)
         found = await self._room.pictures.get(opening, place, frame, view)
         return Picture(place, *found)
 
@@ -148,20 +146,41 @@ class Retrieval:
     def close(self) -> None:
         """Ends openings, lines and children."""
         self._room.openings.close()
+        for task in self._listing.values():
+            with suppress(RuntimeError):  # its loop has ended, and with it the task
+                task.cancel()
         self._room.pictures.close()
         self._room.lines.close()
 
-    async def _require(self, opening: Opening, place: Place) -> HeldInstance | None:
+    async def _require(self, opening: Opening, place: Place, frame: int = 1) -> None:
         """NotFound unless what is asked for is of the study that was opened: an archive may not look at more than the
-        last UID of an address, and that may be another patient's."""
-        if place.sop_uid is not None and place.series_uid is not None:
-            for one in await self.list_instances(opening, place.series_uid):
-                if one.sop_uid == place.sop_uid:
-                    return one
-            raise NotFound("the series has no such instance")
+        last UID of an address, and that may be another patient's. `frame`: the highest that is asked for."""
         if place.series_uid is not None:
             opening.checked.require_series(place.series_uid)
-        return None
+        if place.series_uid is None or place.sop_uid is None:
+            return
+        if frame == 1 and place.series_uid not in opening.checked.instances:
+            indexed = self._room.indexed
+            if await asyncio.to_thread(indexed.holds, opening.grant.holding.institution, place):
+                self._list_ahead(opening, place.series_uid)
+                return
+        for one in await self.list_instances(opening, place.series_uid):
+            if one.sop_uid == place.sop_uid:
+                if frame > max(1, one.frames):
+                    raise NotFound("the instance has no such frame")
+                return
+        raise NotFound("the series has no such instance")
+
+    def _list_ahead(self, opening: Opening, series_uid: str) -> None:
+        """Lists the series while its first picture is made: those that follow are looked up in the list."""
+        key = (opening.grant.holding.source, opening.grant.holding.study_uid, series_uid)
+        if key not in self._listing:
+            task = self._listing[key] = asyncio.create_task(self._list(opening, series_uid))
+            task.add_done_callback(lambda _: self._listing.pop(key, None))
+
+    async def _list(self, opening: Opening, series_uid: str) -> None:
+        with suppress(TestOnceError):  # whoever needs the list asks for it, and is told why not
+            await self.list_instances(opening, series_uid)
 
     async def _of_series(self, opening: Opening, place: Place) -> Place:
         if place.sop_uid is not None or place.series_uid is None:

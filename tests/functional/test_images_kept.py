@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
-from service.ingest.archive import JPEG_LS_LOSSLESS, ORIGINAL
+from service.ingest.archive import JPEG_LS_LOSSLESS, ORIGINAL, HeldInstance, Place
 from service.registry import retrievals
 from service.registry.retrievals import add_retrieval, link_speed, retrieval_times
 from tests.support.fake_archive import FakeArchive
@@ -148,3 +149,26 @@ def test_image_that_nobody_can_show_is_told_with_why(imaging: ImagingWorld) -> N
     body = assert_problem(picture(imaging), 406, "cannot-show")
     assert body["detail"].endswith("(unreadable-pixels)")
     assert picture(imaging, 1).status_code == 200
+
+
+def test_first_picture_waits_for_no_list_of_its_series(imaging: ImagingWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    imaging.decide()
+    is_first_given, listed = threading.Event(), imaging.archive.find_instances
+
+    def find_instances(place: Place) -> tuple[HeldInstance, ...]:
+        assert is_first_given.wait(10)
+        return listed(place)
+
+    monkeypatch.setattr(imaging.archive, "find_instances", find_instances)
+    assert picture(imaging).status_code == 200
+    is_first_given.set()
+    assert_problem(imaging.ask(imaging.path("frames", "2", "rendered", sop=SLICES[1].sop_uid)), 404, "not-found")
+    assert imaging.archive.count("list") == 1
+
+
+def test_instance_whose_header_was_withdrawn_is_looked_for_in_the_archive(imaging: ImagingWorld) -> None:
+    imaging.decide()
+    with imaging.parts.database.write() as conn:
+        conn.exec_driver_sql("DELETE FROM resource WHERE ref LIKE 'dicom/%'")
+    assert picture(imaging).status_code == 200
+    assert imaging.archive.asked.index("list") < imaging.archive.asked.index("rendered")
