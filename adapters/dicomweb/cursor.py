@@ -26,10 +26,13 @@ def look_of(facts: Collection[str]) -> str:
 @dataclass(slots=True)
 class Progress:
     """`through`: all days up to it were read. `studies` of each recent day, by a short hash of the study's UID: how it
-    looked, and what was done."""
+    looked, and what was done. `older`: how the days before them looked, one of which is listed again in each run;
+    `swept` is the last that was."""
 
     through: date | None = None
     studies: dict[str, dict[str, tuple[str, int]]] = field(default_factory=dict)
+    older: dict[str, str] = field(default_factory=dict)
+    swept: str = ""
 
     @classmethod
     def of(cls, cursor: Cursor | None) -> Progress:
@@ -44,12 +47,15 @@ class Progress:
                 day: {key: (str(look), int(state)) for key, (look, state) in found.items()}
                 for day, found in days.items()
             },
+            dict(cursor.get("older") or {}),
+            cursor.get("swept") or "",
         )
 
     def to_cursor(self) -> Mapping[str, Any]:
         """The cursor of this progress."""
         days = {day: {key: list(one) for key, one in found.items()} for day, found in self.studies.items()}
-        return {"through": self.through.isoformat() if self.through else None, "studies": days}
+        through = self.through.isoformat() if self.through else None
+        return {"through": through, "studies": days, "older": dict(self.older), "swept": self.swept}
 
     def known(self, day: date, study_uid: str) -> tuple[str, int]:
         """How the study looked and what was done with it; ("", SEEN) for a new one."""
@@ -65,9 +71,16 @@ class Progress:
         found = self.studies.get(day.isoformat(), {})
         self.studies[day.isoformat()] = {key: one for key, one in found.items() if key in names}
 
-    def forget_before(self, day: date) -> None:
-        """Forgets the days that are not looked at again."""
-        self.studies = {key: found for key, found in self.studies.items() if key >= day.isoformat()}
+    def forget_before(self, recent: date, older: date) -> None:
+        """Forgets the days that are not listed in every run any more, and those that are never listed again."""
+        self.studies = {key: found for key, found in self.studies.items() if key >= recent.isoformat()}
+        self.older = {key: look for key, look in self.older.items() if key >= older.isoformat()}
+
+    def next_older(self) -> date | None:
+        """The older day whose turn it is: the one before that which had it last, after the oldest the latest."""
+        days = sorted(self.older, reverse=True)
+        self.swept = next((one for one in days if one < self.swept), days[0]) if days else ""
+        return date.fromisoformat(self.swept) if self.swept else None
 
 
 def _short(study_uid: str) -> str:

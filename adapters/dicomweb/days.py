@@ -55,6 +55,11 @@ class Day:
     is_whole: bool = True
     ignored: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def look(self) -> str:
+        """A short hash of all that is listed of the day."""
+        return look_of([f"{one.uid}|{one.look}" for one in self.studies.values()])
+
     def keys(self) -> frozenset[str]:
         """The keys of all series of the day."""
         return frozenset(series_key(one.uid, uid) for one in self.studies.values() for uid in one.series)

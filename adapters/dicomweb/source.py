@@ -129,7 +129,12 @@ class DicomWebSource:
             self._sleep(max(0.0, looked + self._options.settle_seconds - self._clock()))
             for day in list(run.waiting):
                 yield from self._pull_day(run, day, with_listing=False)
-        run.progress.forget_before(min(run.failed or run.closing, run.closing))
+        older = run.progress.next_older()
+        if older is not None and older < first:
+            yield from self._pull_day(run, older, with_listing=True)
+            run.progress.studies.pop(older.isoformat(), None)
+        oldest = run.closing - self._options.sweep_days * _ONE_DAY
+        run.progress.forget_before(min(run.failed or run.closing, run.closing), oldest)
         yield run.pulled(_Batch(), last)
         run.check_failures(1)
 
@@ -152,13 +157,16 @@ class DicomWebSource:
         batch = _Batch(ignored=found.ignored)
         run.waiting.pop(day, None)
         run.progress.keep_only(day, found.studies)
-        for study in found.studies.values():
+        is_known = run.progress.older.get(day.isoformat()) == found.look
+        for study in () if is_known else found.studies.values():
             if self._is_to_be_taken(run, day, study) and (made := self._read(run, day, study)):
                 self._take(run, day, study, made, batch)
             if batch.is_full or len(run.failures) >= _MOST_FAILURES:
                 yield run.pulled(batch, day)
                 batch = _Batch()
                 run.check_failures(_MOST_FAILURES)
+        if day <= run.closing and run.failures.keys().isdisjoint(found.studies):
+            run.progress.older[day.isoformat()] = found.look
         listing = Listing(_scope(day), found.keys()) if with_listing and _is_certain(found) else None
         yield run.pulled(batch, day, listing)
 

@@ -184,10 +184,42 @@ def test_days_since_the_beginning_are_read_once_and_at_once(server: DicomWebServ
         server.put(small(f"P{day}", day=day))
     puller.options = {"settle_seconds": 0, "since": "2026-11-02"}
     assert {one.scope for one in puller.batches() if one.records} == {"studies/2026-11-05", "studies/2026-11-20"}
-    assert "2026-11-05" not in json.dumps(puller.cursor)
+    assert puller.cursor is not None
+    assert "2026-11-05" not in puller.cursor["studies"]
     assert puller.asked("/studies") > 19
     puller.run()
     assert puller.asked("/studies") < 8
+
+
+def test_what_comes_or_goes_late_on_an_older_day_is_noticed_when_its_turn_comes(
+    server: DicomWebServer, puller: Puller
+) -> None:
+    for n, day in enumerate(("20261110", "20261112")):
+        server.put(small(f"P{n}", day=day))
+    puller.options["since"] = "2026-11-10"
+    puller.run()
+    puller.asked("")
+    runs = [[one.key for one in puller.run()] for _ in range(8)]
+    assert not any(runs)
+    assert puller.asked("/metadata") == 0
+    late = small("P9", day="20261111")
+    server.put(late)
+    server.remove(small("P1", day="20261112")[0].study_uid)
+    listed: dict[str, list[int]] = {}
+    for _ in range(16):
+        for pulled in puller.batches():
+            if pulled.listing and pulled.listing.scope in ("studies/2026-11-11", "studies/2026-11-12"):
+                listed.setdefault(pulled.listing.scope[-2:], []).append(len(pulled.listing.keys))
+    assert puller.instances == 6, "the late one came; what is gone is told by listings"
+    assert listed["12"] == [0, 0], "twice in sixteen runs, for eight older days"
+
+
+def test_older_days_are_left_alone_where_that_is_wanted(server: DicomWebServer, puller: Puller) -> None:
+    puller.options |= {"since": "2026-11-10", "sweep_days": 0}
+    puller.run()
+    puller.asked("")
+    puller.run()
+    assert "20261116" not in repr(server.asked)
 
 
 def test_the_day_is_that_of_the_archive_in_the_zone_of_the_source(server: DicomWebServer, puller: Puller) -> None:
