@@ -65,6 +65,14 @@ def test_every_example_is_accepted_by_its_adapter(block: str, monkeypatch: pytes
     find_adapter(one.kind).open_source(resolve(one, ZoneInfo("Asia/Shanghai"))).close()
 
 
+@pytest.mark.parametrize("page", sorted(ROOT.glob("adapters/*/README.md")), ids=lambda page: page.parent.name)
+def test_examples_of_an_adapter_are_settings_of_its_kind(page: Path) -> None:
+    kind = page.parent.name.replace("_", "-")
+    blocks = re.findall(r"```toml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    found = [one for block in blocks if "[[source]]" in block for one in Settings(**tomllib.loads(block)).source]
+    assert {one.kind for one in found} == ({kind} if kind != "transport" else set())
+
+
 def test_the_example_of_a_profile_is_one() -> None:
     (block,) = [one for one in BLOCKS if "[profile]" in one]
     assert len(read_mapping(block, "page", package_catalogue()).codes) == 2
