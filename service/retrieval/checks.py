@@ -21,7 +21,7 @@ from service.retrieval.lines import Line
 from service.retrieval.rights import Grant
 
 LASTS_SECONDS = 60.0
-_MOST_REMEMBERED = 500
+_MOST_REMEMBERED = 200
 _SHUT = frozenset({"OFFLINE", "UNAVAILABLE"})  # PS3.3 C.4.23.1.1
 _RETRY_SECONDS = 30
 

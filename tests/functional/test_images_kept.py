@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ from service.ingest.archive import JPEG_LS_LOSSLESS, ORIGINAL, HeldInstance, Pla
 from service.registry import retrievals
 from service.registry.retrievals import add_retrieval, link_speed, retrieval_times
 from tests.support.fake_archive import FakeArchive
-from tests.support.imaging_world import SOURCE, ImagingWorld, chest, index, note_again
-from tests.support.serving import ISSUER, OTHER, REQUESTER, assert_problem
+from tests.support.imaging_world import SOURCE, ImagingWorld, chest, index, note_again, serve_images
+from tests.support.serving import ISSUER, NUMBER, OTHER, REQUESTER, assert_problem
 
 SLICES = chest()
 ANY = 'multipart/related; type="application/dicom"; transfer-syntax=*'
@@ -172,3 +173,17 @@ def test_instance_whose_header_was_withdrawn_is_looked_for_in_the_archive(imagin
         conn.exec_driver_sql("DELETE FROM resource WHERE ref LIKE 'dicom/%'")
     assert picture(imaging).status_code == 200
     assert imaging.archive.asked.index("list") < imaging.archive.asked.index("rendered")
+
+
+@pytest.mark.slow
+def test_images_are_opened_and_found_on_postgres(postgres_url: str, tmp_path: Path) -> None:
+    with serve_images(tmp_path / "home", postgres_url, SLICES) as imaging:
+        imaging.decide()
+        assert picture(imaging).status_code == 200
+        for key in (f"PatientID={NUMBER}", "AccessionNumber=ACC1", f"StudyInstanceUID={imaging.study}"):
+            assert len(imaging.ask(f"/dicomweb/studies?{key}").json()) == 1
+        assert picture(imaging, institution=OTHER).status_code == 404
+        imaging.parts.journal.submit(lambda _conn: None)
+        with imaging.parts.database.read() as conn:
+            assert retrieval_times(conn, 0)[SOURCE]["firstImage"]["count"] == 1
+            assert link_speed(conn, REQUESTER, 0, 1) is None
