@@ -79,7 +79,7 @@ class HeldStudy:
     (`availability`: ONLINE, NEARLINE, OFFLINE, UNAVAILABLE or "" where the archive does not say)."""
 
     study_uid: str
-    patient_id: str
+    patient_id: str = field(repr=False)
     series: tuple[HeldSeries, ...]
     instances: int | None = None
     availability: str = ""

@@ -106,9 +106,9 @@ class RawRecord:
     rejected, never dropped. A deletion is a record whose `is_deletion` holds; its body is what the source said of it.
     """
 
-    key: str
+    key: str = field(repr=False)
     media: str
-    body: bytes
+    body: bytes = field(repr=False)
     is_deletion: bool = False
     problem: tuple[str, str] | None = None
 

@@ -90,3 +90,9 @@ def test_what_listings_miss_is_deleted_in_the_words_of_its_standard() -> None:
     )
     assert read_json(pack([resource], "s")[0].body).resources[0].modified_at == "2026-11-22T08:00:00.000+00:00"
     assert b'"1.2/3.4"' in series.body
+
+
+def test_what_a_record_holds_is_not_in_its_repr() -> None:
+    shown = repr(RawRecord("Patient/22010219851123004X", FHIR_JSON, "李敏".encode()))
+    assert "2201" not in shown
+    assert "\\x" not in shown
