@@ -26,6 +26,8 @@ def test_demo_shows_every_kind_of_answer_and_ends_with_the_counts(tmp_path: Path
     done = run_demo(tmp_path / "demo")
     text = done.stdout + done.stderr
     assert done.returncode == 0, text[-4000:]
+    pulled = text.split("$ testonce pull")[1].split("$ testonce match")[0]
+    assert re.search(r"qingxi-fhir +[1-9]\d*", pulled), pulled
     answers = re.split(r"\$ testonce match", text.split("$ testonce serve")[0])[1:]
     assert len(answers) == 4
     for answer, headlines in zip(answers, (["✔"], ["◐"], ["✘"], ["✔", "✘"]), strict=True):
