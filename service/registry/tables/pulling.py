@@ -43,6 +43,7 @@ pulled_document = Table(
     Column("problem", Text),  # code|reason of a record that its adapter could not use
     Column("read_at", BigInteger),  # NULL: it waits to be read and indexed
     Index(None, "received_at", "source"),
+    Index(None, "document_id"),
     Index(
         "ix_pulled_document_waiting",
         "source",

@@ -344,6 +344,7 @@ def upgrade() -> None:
         sa.Column("read_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pulled_document")),
     )
+    op.create_index(op.f("ix_pulled_document_document_id"), "pulled_document", ["document_id"], unique=False)
     op.create_index(
         op.f("ix_pulled_document_received_at_source"), "pulled_document", ["received_at", "source"], unique=False
     )
