@@ -15,6 +15,7 @@ from service.domain.person import PersonIdentifier
 from service.domain.report import ExamCandidate, HeldBy, LabCandidate
 from service.identity.asked.linkage import NO_INDEX, Index, Linkage, link
 from service.identity.asked.person import complete, own_records, read_identifiers
+from service.identity.store.records import persons_of
 from service.matching.case import ask
 from service.matching.ordered import Ordered, understand
 from service.matching.policy import Policy
@@ -184,8 +185,10 @@ def _marked(found: Iterable[tuple[int, AnyCandidate]], probable: frozenset[int])
 
 
 def is_withheld(conn: Connection, ids: Collection[int], at: datetime) -> bool:
-    """Whether an active Consent of any of the person's records denies sharing at that time."""
-    return bool(_denying(known.consents_of(conn, ids), at))
+    """Whether an active Consent of any of these records, or of one that is joined with them now, denies sharing at that
+    time: a patient may refuse at a hospital that had no record of theirs when these were looked at."""
+    joined = frozenset(ids).union(*persons_of(conn, ids).values())
+    return bool(_denying(known.consents_of(conn, joined), at))
 
 
 def _denying(consents: Iterable[known.ConsentRow], at: datetime) -> set[int]:

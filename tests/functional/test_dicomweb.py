@@ -16,7 +16,7 @@ from service.ingest.source import Retriable
 from service.security.caller import Role
 from tests.support.fake_archive import of_patient
 from tests.support.imaging_world import SOURCE, ImagingWorld, chest, index
-from tests.support.serving import ISSUER, NUMBER, OTHER, REQUESTER, assert_problem
+from tests.support.serving import ISSUER, NUMBER, OTHER, REQUESTER, assert_problem, refuse_at
 
 RELATED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 SLICES = chest()
@@ -99,6 +99,15 @@ def test_refusal_to_share_since_takes_the_images_away(imaging: ImagingWorld) -> 
             "SELECT institution, 'Consent/' || id, id, 1 FROM patient_record WHERE institution = 'city-hospital'"
         )
     assert_problem(imaging.ask(imaging.path("metadata")), 404, "not-found")
+    assert imaging.ask(imaging.path("metadata"), ISSUER).status_code == 200
+
+
+def test_refusal_at_a_hospital_that_had_no_record_then_takes_the_images_away(imaging: ImagingWorld) -> None:
+    imaging.decide()
+    assert imaging.ask(imaging.path("metadata")).status_code == 200
+    refuse_at(imaging.parts, OTHER)
+    assert_problem(imaging.ask(imaging.path("metadata")), 404, "not-found")
+    assert imaging.ask(f"/dicomweb/studies?StudyInstanceUID={imaging.study}").status_code == 204
     assert imaging.ask(imaging.path("metadata"), ISSUER).status_code == 200
 
 

@@ -24,7 +24,7 @@ from service.domain.person import PatientFacts, PatientIdentifier
 from service.domain.report import ExamPart, ImagingExam, ItemResult, LabReport, Measured, ReportHead, Status
 from service.domain.times import moment
 from service.edge.parts import Parts
-from service.ingest.port import IndexedReport, StoredResource
+from service.ingest.port import ConsentFacts, IndexedReport, StoredResource
 from service.reference.catalogue_file import package_catalogue, package_files
 from service.registry import reference_store
 from service.registry.database import Database
@@ -195,6 +195,14 @@ def load_reports(parts: Parts, now: datetime) -> None:
                 IndexedReport("DiagnosticReport/2", "Patient/1", exam, None),
             ]
         )
+
+
+def refuse_at(parts: Parts, institution: str) -> None:
+    """The patient registers at this hospital, and refuses sharing there."""
+    identifiers = (PatientIdentifier(RESIDENT, NUMBER, "RI"),)
+    with SqlIngestStore(parts.database, parts.keys, persons=parts.linker).batch(institution) as batch:
+        batch.put_patients([PatientFacts("Patient/r", "R1", ("李敏",), "1949-12-31", "female", identifiers)])
+        batch.put_consents([ConsentFacts("Consent/r", "Patient/r", denies=True)])
 
 
 @contextmanager
