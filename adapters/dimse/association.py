@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 from types import TracebackType
@@ -19,6 +20,7 @@ from service.ingest.source import Fatal, Retriable
 
 _MOST_ROWS = 50_000
 _RELEASE_SECONDS = 2.0
+_BUSY_SECONDS = 0.05  # before the first of `limits.retries`; each waits twice as long
 OnStore = Callable[[Any], int]
 Answers = Iterator[tuple[Dataset, Dataset | None]]
 
@@ -36,6 +38,16 @@ class Link:
         self._is_clean = False
 
     def __enter__(self) -> Link:
+        for attempt in range(self.peer.config.limits.retries + 1):
+            try:
+                return self._associate()
+            except Retriable as error:
+                if error.code != "busy" or attempt == self.peer.config.limits.retries:
+                    raise
+                time.sleep(_BUSY_SECONDS * 2**attempt)  # archives count an association for a while after its end
+        raise AssertionError
+
+    def _associate(self) -> Link:
         limits, options = self.peer.config.limits, self.peer.options
         entity = GuardedEntity(
             options.calling_aet, limits.connect_seconds, limits.read_seconds, limits.answer_seconds, limits.answer_bytes

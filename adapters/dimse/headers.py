@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -118,3 +118,22 @@ class GetHeaders:
         if self._link is not None:
             self._link.close()
             self._link = None
+
+
+class TakingTurns:
+    """Headers from an archive that has one association for us: that of the questions is given up for them."""
+
+    def __init__(self, inner: ReadsHeaders, hang_up: Callable[[], None]) -> None:
+        self._inner, self._hang_up = inner, hang_up
+
+    def read(self, study_uid: str, series_uid: str, sop_uids: Collection[str], classes: Collection[str]) -> Headers:
+        """See `ReadsHeaders`."""
+        self._hang_up()
+        try:
+            return self._inner.read(study_uid, series_uid, sop_uids, classes)
+        finally:
+            self._inner.close()
+
+    def close(self) -> None:
+        """Lets go of connections."""
+        self._inner.close()

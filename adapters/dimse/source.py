@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from adapters.dimse import queries
 from adapters.dimse.conversation import Conversation
 from adapters.dimse.finding import Finder, Found
-from adapters.dimse.headers import GetHeaders, ReadsHeaders
+from adapters.dimse.headers import GetHeaders, ReadsHeaders, TakingTurns
 from adapters.dimse.move import MoveHeaders
 from adapters.dimse.peer import Peer
 from adapters.dimse.progress import Known, Progress, Studies
@@ -37,6 +37,8 @@ class DimseSource:
         self._peer, self._now = peer, now
         self._talk = Conversation(peer)
         self._headers = _headers(peer)
+        if self._headers is not None and peer.config.limits.connections == 1:
+            self._headers = TakingTurns(self._headers, self._talk.close)
 
     def probe(self) -> None:
         """C-ECHO."""

@@ -98,7 +98,9 @@ class StudyReader:
             sops = [row.uid(queries.SOP_UID) for row in rows]
             classes = {row.uid(queries.SOP_CLASS) for row in rows}
             got = self._headers.read(study_uid, one.uid, sops, classes)
-        except Retriable:
+        except Retriable as error:
+            if error.code == "busy":
+                raise  # of all studies alike: whoever configures it is told
             # A study that its archive cannot send, or that it breaks down over, must not keep the others waiting: the
             # rows alone say less and nothing wrong. Whether the archive is still there the next C-FIND tells.
             self._failures += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -311,3 +312,15 @@ def test_nothing_of_a_patient_reaches_a_log_or_an_error(archive: DimsePeer, capl
         pull(config(archive))
     text = caplog.text + repr(told.value)
     assert not any(one in text for one in ("SECRET7", "秘", "2.25."))
+
+
+def test_archive_with_one_association_for_us_is_read_in_turns_or_says_that_it_is_busy() -> None:
+    images = ct("A1", 2)
+    with DimsePeer(associations=1) as archive:
+        archive.put(images)
+        one = dataclasses.replace(LIMITS, connections=1)
+        found = records(pull(config(archive, limits=one)))[key(images)]
+        assert b"00180050" in found.body, "from the header"
+        with pytest.raises(Retriable) as told:
+            pull(config(archive))
+    assert told.value.code == "busy"
