@@ -3,6 +3,7 @@ takes them."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
@@ -10,10 +11,12 @@ from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 from service.dicomweb.accept import Form
-from service.domain.errors import NotFound
+from service.domain.errors import NotFound, TestOnceError
 from service.ingest.archive import Part
 from service.retrieval.transfers import Pieces
 from service.security.chance import random_bytes
+
+_log = logging.getLogger("testonce")
 
 
 class Streaming(StreamingResponse):
@@ -25,9 +28,13 @@ class Streaming(StreamingResponse):
         self._body = body
 
     async def stream_response(self, send: Send) -> None:
-        """Sends it."""
+        """Sends it. An archive that fails half way leaves it without an end, upon which the server cuts the
+        connection: no problem document can follow what was sent."""
         async with aclosing(self._body):
-            await super().stream_response(send)
+            try:
+                await super().stream_response(send)
+            except TestOnceError as error:
+                _log.warning("images broke off: %s", error)
 
 
 async def stream(pieces: Pieces, form: Form, media: str) -> Streaming:

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from service.domain.person import PatientFacts, PatientIdentifier
 from service.ingest.archive import JPEG_LS_LOSSLESS, ORIGINAL, HeldInstance, Place
 from service.registry import retrievals
+from service.registry.ingest_store import SqlIngestStore
 from service.registry.retrievals import add_retrieval, link_speed, retrieval_times
 from tests.support.fake_archive import FakeArchive
 from tests.support.imaging_world import SOURCE, ImagingWorld, chest, index, note_again, serve_images
-from tests.support.serving import ISSUER, NUMBER, OTHER, REQUESTER, assert_problem
+from tests.support.parting import part, records_of
+from tests.support.serving import ISSUER, NUMBER, OTHER, REQUESTER, RESIDENT, assert_problem
 
 SLICES = chest()
 ANY = 'multipart/related; type="application/dicom"; transfer-syntax=*'
@@ -187,3 +190,20 @@ def test_images_are_opened_and_found_on_postgres(postgres_url: str, tmp_path: Pa
         with imaging.parts.database.read() as conn:
             assert retrieval_times(conn, 0)[SOURCE]["firstImage"]["count"] == 1
             assert link_speed(conn, REQUESTER, 0, 1) is None
+
+
+def test_images_close_with_the_decision_and_open_with_the_one_in_its_place(imaging: ImagingWorld) -> None:
+    parts = imaging.parts
+    person = (PatientIdentifier(RESIDENT, NUMBER, "RI"), PatientIdentifier("urn:county", "Z9", "MR"))
+    with SqlIngestStore(parts.database, parts.keys).batch(REQUESTER) as batch:
+        batch.put_patients([PatientFacts("Patient/z9", "Z9", ("李敏",), "1949-12-31", "female", person)])
+    imaging.decide()
+    assert picture(imaging).status_code == 200
+    (here,) = records_of(parts.database, REQUESTER)
+    _, marked = part(parts.database, [{here}, set(records_of(parts.database, ISSUER))])
+    assert len(marked) == 1
+    assert_problem(picture(imaging), 404, "not-found")
+    (one,) = parts.reach.run()  # nothing else was said of them: the same question finds the same records again
+    assert picture(imaging).status_code == 200
+    assert one.superseded_by is not None
+    assert one.superseded_by in imaging.audited("images:study:opened")[-1].detail
