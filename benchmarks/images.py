@@ -197,7 +197,8 @@ def _decide(port: int, token: str, study: _Study) -> _Study:
 
 @contextmanager
 def _client(port: int, root: str, **more: Any) -> Iterator[httpx.Client]:
-    limits = httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=_AT_ONCE)
+    # Orthanc ends a connection that is idle for a second; one that is about to end must not be used again.
+    limits = httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=_AT_ONCE, keepalive_expiry=0.5)
     with httpx.Client(
         base_url=f"http://127.0.0.1:{port}{root}/", trust_env=False, timeout=120, limits=limits, **more
     ) as client:
