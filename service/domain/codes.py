@@ -54,3 +54,10 @@ def region_covers(scope: str, code: str) -> bool:
     if scope.endswith("00"):
         return code[:4] == scope[:4]
     return code == scope
+
+
+NO_IMAGE_MODALITIES = frozenset({
+    "SR", "PR", "KO", "SEG", "DOC", "REG", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD", "RTSEGANN", "RTINTENT", "FID",
+    "PLAN", "AU", "RWV", "ASMT", "SMR", "TEXTUREMAP", "STAIN", "XAPROTOCOL", "CTPROTOCOL", "ANN",
+})  # fmt: skip
+"""Modalities (PS3.3 C.7.3.1.1.1) of reports, presentation states, segmentations, plans: no images to reuse."""

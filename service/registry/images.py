@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from service.domain.codes import NO_IMAGE_MODALITIES
 from service.domain.report import HeldBy
 from service.registry.bulk import Among, ByKeys, put
 from service.registry.canonical import decode_exam
@@ -65,7 +66,7 @@ class Offer:
 def note_holdings(session: Session, source: str, study_uids: Collection[str]) -> None:
     """Notes that `source`, an archive of the session's institution, told of these studies: to be called in the
     transaction that indexed what it told. What is noted is what the registry now knows of each study, so to say it
-    again changes nothing; a study of which nothing is left is held no more."""
+    again changes nothing; a study of which no images are left (a rejection note stays) is held no more."""
     if not study_uids:
         return
     found = find_series(session, study_uids)
@@ -76,8 +77,9 @@ def note_holdings(session: Session, source: str, study_uids: Collection[str]) ->
     for uid in sorted(asked):
         series = [one for one in found.get(uid, ()) if one.instances > 0]
         before = known.get(uid)
-        state = HELD if series else GONE
-        if series and before is not None and before.state in _LASTING:
+        has_images = any(str(one.facts.get("Modality")).upper() not in NO_IMAGE_MODALITIES for one in series)
+        state = HELD if has_images else GONE
+        if has_images and before is not None and before.state in _LASTING:
             state = before.state
         rows.append(
             {

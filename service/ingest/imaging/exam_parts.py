@@ -6,13 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from service.domain.codes import Code
-
-_NO_IMAGE = {
-    "SR", "PR", "KO", "SEG", "DOC", "REG", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTRECORD", "RTSEGANN", "RTINTENT", "FID",
-    "PLAN", "AU", "RWV", "ASMT", "SMR", "TEXTUREMAP", "STAIN", "XAPROTOCOL", "CTPROTOCOL", "ANN",
-}  # fmt: skip
-"""Modalities (PS3.3 C.7.3.1.1.1) of reports, presentation states, segmentations, plans: no images to reuse."""
+from service.domain.codes import NO_IMAGE_MODALITIES, Code
 
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _NO_IMAGE_SOP = ("1.2.840.10008.5.1.4.1.1.88.", "1.2.840.10008.5.1.4.1.1.11.", "1.2.840.10008.5.1.4.1.1.104.")
@@ -81,7 +75,7 @@ def part_facts_of(facts: Mapping[str, object]) -> PartFacts:
         laterality=_text(facts, "Laterality"),
         contrast_agent=_agent(facts),
         descriptions=descriptions,
-        is_image=modality not in _NO_IMAGE and not sop_class.startswith(_NO_IMAGE_SOP) and not dose_page,
+        is_image=modality not in NO_IMAGE_MODALITIES and not sop_class.startswith(_NO_IMAGE_SOP) and not dose_page,
         is_localizer="LOCALIZER" in image_type or any(_LOCALIZER.search(one) for one in descriptions[:1]),
         procedure_codes=tuple(dict.fromkeys(codes)),
         procedure_words=tuple(dict.fromkeys(one for one in procedures if one)),
@@ -91,7 +85,7 @@ def part_facts_of(facts: Mapping[str, object]) -> PartFacts:
 
 def is_image_modality(modality: str) -> bool:
     """Whether a series of this modality shows the patient."""
-    return modality.upper() not in _NO_IMAGE
+    return modality.upper() not in NO_IMAGE_MODALITIES
 
 
 def _agent(facts: Mapping[str, object]) -> str | None:

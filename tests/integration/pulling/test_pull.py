@@ -241,11 +241,15 @@ def test_studies_that_a_source_told_of_are_held_there_until_it_takes_them_back(p
         found = images.held_by(conn, {(pulled.INSTITUTION, "1.2.3")})
     ((held,),) = found.values()
     assert (held.source, held.state, held.reachable) == (pulled.NAME, "held", True)
-    source.log.append(RawRecord(series.key, DICOM_JSON, gone, is_deletion=True))
+    note = body.replace(b'"CT"', b'"KO"').replace(b"1.2.3.1", b"1.2.3.9")
+    source.log += [
+        RawRecord("series/1.2.3/1.2.3.9", DICOM_JSON, note),
+        RawRecord(series.key, DICOM_JSON, gone, is_deletion=True),
+    ]
     pulled.puller(parts, source).pull(pulled.settings_of())
     with parts.database.read() as conn:
         ((held,),) = images.held_by(conn, {(pulled.INSTITUTION, "1.2.3")}).values()
-    assert held.state == "not-held"
+    assert held.state == "not-held"  # what is left is a rejection note, no image
 
 
 def test_what_waits_is_read_though_the_source_cannot_be_opened(parts: Parts) -> None:
