@@ -109,7 +109,7 @@ class SourceSettings(_Model):
     kind: str = Field(pattern=r"^[a-z0-9-]{1,20}$", description="The adapter: fhir, fhir-bulk, dicomweb, dimse.")
     institution: str = Field(pattern=_NAME, description="Whose records these are: an id of the network file.")
     address: str = Field(description="Base URL (http, https), or dicom://AET@host:port (dicoms:// for TLS).")
-    enabled: bool = Field(default=True, description="False: it stays known and is not pulled.")
+    enabled: bool = Field(default=True, description="False: it is not pulled; images it holds are still given out.")
     timezone: Annotated[str, AfterValidator(_zone)] | None = Field(
         default=None, description="For times without an offset; absent: the network's."
     )

@@ -27,13 +27,14 @@ _log = logging.getLogger("testonce")
 
 
 class Probes:
-    """Asks the enabled sources whether they answer, from `start` to `stop`."""
+    """Asks the sources whether they answer, from `start` to `stop`: those that are enabled, and those that are not
+    pulled from but give out images, as one that pushes does."""
 
     def __init__(
         self, open_puller: Callable[[], Puller], sources: Sequence[SourceSettings], every: float = EVERY_SECONDS
     ) -> None:
         self._open_puller = open_puller
-        self._sources = [one for one in sources if one.enabled]
+        self._sources = list(sources)
         self._every = every
         self._stop = threading.Event()
         self._busy: set[str] = set()  # those whose last question has not been answered yet
@@ -73,7 +74,8 @@ class Probes:
     def _take(self, source: SourceSettings) -> bool:
         database = self._puller.database
         now = database.now_us()
-        if not self._puller.holds_images(source) and not source.may_run(self._puller.local_time(from_us(now))):
+        may_run = source.enabled and source.may_run(self._puller.local_time(from_us(now)))
+        if not may_run and not self._puller.holds_images(source):
             return False
         with database.write() as conn:
             source_states.ensure(conn, source.name, source.institution, source.kind)

@@ -23,7 +23,7 @@ class ConfiguredArchives:
     def __init__(
         self, sources: Sequence[SourceSettings], find_adapter: FindAdapter, zone: Callable[[], ZoneInfo]
     ) -> None:
-        self._sources = {one.name: one for one in sources if one.enabled}
+        self._sources = {one.name: one for one in sources}  # one that pushes is not `enabled`, and holds images too
         self._find_adapter = find_adapter
         self._zone = zone
         self._lock = Lock()

@@ -14,6 +14,7 @@ import pytest
 from service.api import sources
 from service.ingest.source import FHIR_JSON, Fatal, RawRecord, Retriable
 from service.pulling.probes import Probes
+from service.pulling.pull import Puller
 from service.registry import source_states
 from service.registry.retrievals import add_retrieval
 from service.security.caller import Role
@@ -116,11 +117,11 @@ def probed(world: World, source: pulled.MemorySource, every: float = 0.05) -> Pr
     return Probes(lambda: pulled.puller(world.parts, source), [CITY], every)
 
 
-def wait_for(world: World, is_reachable: bool) -> None:
+def wait_for(world: World, is_reachable: bool, name: str = CITY.name) -> None:
     until = monotonic() + 10
     while monotonic() < until:
         with world.parts.database.read() as conn:
-            found = source_states.all_states(conn).get(CITY.name)
+            found = source_states.all_states(conn).get(name)
         if found is not None and found.is_reachable is is_reachable:
             return
         sleep(0.02)
@@ -178,6 +179,21 @@ def test_two_processes_ask_a_source_once_between_them(served: World, monkeypatch
     for one in both:
         one.stop()
     assert source.opened == 1
+
+
+@pytest.mark.parametrize("holds_images", [True, False])
+def test_a_source_that_is_not_pulled_from_is_asked_only_where_it_holds_images(
+    served: World, monkeypatch: pytest.MonkeyPatch, holds_images: bool
+) -> None:
+    monkeypatch.setattr("service.pulling.probes._FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(Puller, "holds_images", lambda _self, settings: holds_images and settings.name == CITY.name)
+    source, off = pulled.MemorySource(), CITY.model_copy(update={"enabled": False})
+    probes = Probes(lambda: pulled.puller(served.parts, source), [off, COUNTY], 30.0)
+    probes.start()
+    wait_for(served, True, CITY.name if holds_images else COUNTY.name)
+    wait_for(served, True, COUNTY.name)
+    probes.stop()
+    assert source.opened == 1 + holds_images
 
 
 def test_whatever_goes_wrong_is_a_code_and_never_a_text(served: World, monkeypatch: pytest.MonkeyPatch) -> None:
