@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from PIL import Image
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from service.ingest.archive import View
 from service.retrieval.errors import CannotShow
@@ -51,7 +51,7 @@ def _answer(job: Job, data: bytes) -> tuple[Drawn, bytes]:
 def _load() -> None:
     """Imports now what is imported when first used: later no file can be opened."""
     Image.init()
-    for syntax in (JPEGBaseline8Bit, JPEG2000Lossless, RLELossless):
+    for syntax in (JPEGBaseline8Bit, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless):
         get_decoder(syntax)
     for kind in ("JPEG", "PNG", "JPEG2000"):
         written = io.BytesIO()

@@ -21,6 +21,7 @@ from pydicom.pixels.encoders.base import RLELosslessEncoder
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGLSLossless,
@@ -215,7 +216,8 @@ def deflated() -> bytes:
         (nested(70), "too-deep"),
         (file_of(RAMP, Rows=65535, Columns=65535, NumberOfFrames=1000), "too-large"),
         (file_of(RAMP, NumberOfFrames=2_000_000_000), "too-large"),
-        (encapsulated(b"\0" * 64, JPEGLSLossless), "unknown-codec"),
+        (encapsulated(b"\0" * 64, JPEGLSLossless), "unreadable-pixels"),
+        (encapsulated(b"\0" * 64, HTJ2KLossless), "unknown-codec"),
         (encapsulated(b"\xff\xd8\xff no jpeg" * 9, JPEGBaseline8Bit), "unreadable-pixels"),
         (file_of(RAMP)[:-8], "unreadable-pixels"),
         (file_of(RAMP, Rows=0), "no-pixels"),
