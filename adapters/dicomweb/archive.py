@@ -6,6 +6,7 @@ Content-Location) is never followed. Pixels are asked for uncompressed: gzip of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -270,7 +271,7 @@ def _held(row: Row) -> HeldInstance:
 
 def _number(row: Row, tag: int) -> int | None:
     text = row.text(tag)
-    return int(text) if text.isascii() and text.lstrip("-").isdigit() else None
+    return int(text) if re.fullmatch(r"-?[0-9]{1,12}", text) else None  # IS (PS3.5 6.2)
 
 
 def _without_addresses(body: bytes, place: Place) -> bytes:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from service.audit.events import Action
 from service.audit.log import AuditEntry, AuditLog
+from service.ingest.archive import HeldInstance
 from service.registry.database import Database
 from service.registry.journal import Journal, Work
 from service.registry.retrievals import add_retrieval, update_retrieval
@@ -41,6 +42,7 @@ class Opening:
     clocks: dict[str, int] = field(default_factory=dict)
     outcome: str = "given"
     shown: dict[str, dict[str, set[int]]] = field(default_factory=dict)  # series: instance: frames
+    listed: dict[str, tuple[HeldInstance, ...]] = field(default_factory=dict)  # by earlier checks: for the clocks only
     originals: set[str] = field(default_factory=set)
 
     @property
@@ -78,7 +80,7 @@ class Opening:
         }
 
     def _frames(self, series_uid: str, sop_uid: str) -> int:
-        known = self.checked.instances.get(series_uid, ())
+        known = self.checked.instances.get(series_uid) or self.listed.get(series_uid, ())
         return next((one.frames for one in known if one.sop_uid == sop_uid), 1)
 
     def _stop(self, series_uid: str) -> bool:
@@ -126,7 +128,8 @@ class Openings:
         key = (caller.institution, caller.actor, held.source, held.study_uid, right)
         found = self._open.get(key)
         if found is not None and time.monotonic() - found.used < IDLE_SECONDS:
-            found.used, found.checked = time.monotonic(), _with_instances(checked, found.checked)
+            found.listed.update(found.checked.instances)
+            found.used, found.checked = time.monotonic(), checked
             return found
         if found is not None:
             self._end(key)
@@ -193,13 +196,6 @@ class Openings:
             self._audit.append(conn, entry)
 
         self._journal.submit_all([work])
-
-
-def _with_instances(new: Checked, old: Checked) -> Checked:
-    """The newer check with the lists of instances that the older had and it has not."""
-    for series, instances in old.instances.items():
-        new.instances.setdefault(series, instances)
-    return new
 
 
 def _row(caller: Caller, grant: Grant, now: int) -> dict[str, Any]:

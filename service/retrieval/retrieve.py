@@ -235,7 +235,8 @@ class _Series:
 
     def __init__(self, opening: Opening, place: Place) -> None:
         self._place = place
-        self._known = {one.sop_uid: series for series, several in opening.checked.instances.items() for one in several}
+        lists = opening.listed | opening.checked.instances
+        self._known = {one.sop_uid: series for series, several in lists.items() for one in several}
 
     def of(self, sop_uid: str) -> str:
         return self._place.series_uid or self._known.get(sop_uid, "")

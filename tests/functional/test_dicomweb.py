@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from dataclasses import replace
 from email.parser import BytesParser
 from typing import Any
 
@@ -284,6 +285,18 @@ def test_study_is_looked_at_once_a_minute(imaging: ImagingWorld) -> None:
     for _ in range(3):
         imaging.ask(imaging.path("metadata"))
     assert imaging.archive.count("study") == 1
+
+
+def test_instance_that_took_the_place_of_another_is_given_and_the_other_not(imaging: ImagingWorld) -> None:
+    imaging.decide()
+    gone, new = SLICES[0], replace(SLICES[0], sop_uid=f"{SLICES[0].series_uid}.7")
+    listed = imaging.path("series", imaging.series, "instances")
+    assert gone.sop_uid in imaging.ask(listed).text
+    imaging.archive.instances_ = [new, *SLICES[1:]]
+    imaging.parts.images._room.checks._known.clear()  # the minute is over, and the caller goes on
+    assert imaging.ask(imaging.path("rendered", sop=new.sop_uid)).status_code == 200
+    assert_problem(imaging.ask(imaging.path("rendered", sop=gone.sop_uid)), 404, "not-found")
+    assert gone.sop_uid not in imaging.ask(listed).text
 
 
 def test_answer_that_breaks_off_never_looks_whole(imaging: ImagingWorld) -> None:

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from adapters.dicomweb import DicomWebArchive, open_archive
-from adapters.dicomweb.questions import Questions
+from adapters.dicomweb import archive as archive_module
+from adapters.dicomweb.questions import Questions, Row
 from adapters.transport import GuardedClient
 from service.ingest.archive import (
     JPEG_LS_LOSSLESS,
@@ -152,6 +153,11 @@ def test_list_that_is_cut_where_offset_is_ignored_is_not_taken_for_the_whole(
     with archive_of(server, page=page) as archive, pytest.raises(Fatal) as refused:
         archive.find_instances(Place(long[0].study_uid, long[0].series_uid))
     assert refused.value.code == "truncated"
+
+
+@pytest.mark.parametrize(("written", "number"), [("7", 7), ("-7", -7), ("--7", None), ("9" * 5000, None), ("x", None)])
+def test_number_that_is_none_is_left_out_of_a_list(written: str, number: int | None) -> None:
+    assert archive_module._held(Row({"00200013": {"vr": "IS", "Value": [written]}})).number == number
 
 
 def test_list_without_an_end_is_refused() -> None:
