@@ -80,6 +80,10 @@ class Pulling(RuleBasedStateMachine):
     @precondition(lambda self: self.peer.there)
     @rule(which=st.integers(0, 99))
     def vanish(self, which: int) -> None:
+        """Of what was pulled: what nobody saw before it vanished, and comes back with a time of long ago, no question
+        by time can find."""
+        self.peer.now += timedelta(seconds=1)
+        self.pull(False)
         reports = sorted(one for one in self.peer.there if not one.startswith("Patient/"))
         if reports:
             self.peer.vanish(reports[which % len(reports)])

@@ -38,7 +38,8 @@ class Peer:
     def commit(self, written: list[tuple[datetime, str, bytes]]) -> None:
         """Makes them seen. What was changed since stays: a database does not lose the later of two writes."""
         for at, key, body in written:
-            if key not in self.there or self.there[key][0] <= at:
+            newest = self.there.get(key) or self.gone.get(key)
+            if newest is None or newest[0] <= at:
                 self.there[key] = (at, body)
                 self.gone.pop(key, None)
 
@@ -53,8 +54,14 @@ class Peer:
         self.gone[key] = self.there.pop(key)
 
     def come_back(self, key: str) -> None:
-        """It is there again as it was, with the time it had."""
-        self.there[key] = self.gone.pop(key)
+        """It is there again as it was, with the time it had while a question by time still finds it; else as of now."""
+        at, body = self.gone.pop(key)
+        if at <= self.now - OVERLAP:
+            self.now += timedelta(seconds=1)
+            at, told = self.now, json.loads(body)
+            told["meta"]["lastUpdated"] = at.isoformat(timespec="milliseconds")
+            body = json.dumps(told, ensure_ascii=False).encode()
+        self.there[key] = (at, body)
 
 
 @dataclass
