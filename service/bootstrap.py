@@ -117,7 +117,7 @@ def open_parts(settings: Settings, clock: Callable[[], datetime] = lambda: datet
         linker=linker,
         rulings=Rulings(database, keys, linker, audit),
         inquiries=Inquiries(database, keys, audit),
-        probes=Probes(lambda: _puller(database, keys, linker, reference), settings.source),
+        probes=Probes(database, lambda: _puller(database, keys, linker, reference), settings.source),
         images=open_images(settings, database, keys, journal, commits, audit, archives),
         pool=ThreadPoolExecutor(settings.threads, thread_name_prefix="work"),
         pace=Pace(settings.rate_limit) if settings.rate_limit else None,

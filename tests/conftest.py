@@ -18,6 +18,13 @@ pytest_plugins = [
 ]
 
 
+_DATABASES = {"sqlite_url", "database_url"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The fast tests go first, whatever their random order: a mistake shows within seconds."""
+    """The fast tests, those without a server or a database, go first, whatever their random order: a mistake shows
+    within seconds."""
+    for item in items:
+        if isinstance(item, pytest.Function) and _DATABASES & set(item.fixturenames):
+            item.add_marker("slow")
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from service.ingest.source import SourceError
 from service.registry import source_states
 from service.registry.columns import from_us
+from service.registry.database import Database
 from service.source_settings import SourceSettings
 
 if TYPE_CHECKING:
@@ -31,8 +32,13 @@ class Probes:
     pulled from but give out images, as one that pushes does."""
 
     def __init__(
-        self, open_puller: Callable[[], Puller], sources: Sequence[SourceSettings], every: float = EVERY_SECONDS
+        self,
+        database: Database,
+        open_puller: Callable[[], Puller],
+        sources: Sequence[SourceSettings],
+        every: float = EVERY_SECONDS,
     ) -> None:
+        self._database = database
         self._open_puller = open_puller
         self._sources = list(sources)
         self._every = every
@@ -46,9 +52,8 @@ class Probes:
         return self._open_puller()
 
     def start(self) -> None:
-        """Asks from now on; nothing is started where there is nothing to ask."""
-        if self._sources:
-            threading.Thread(target=self._keep, name="probes", daemon=True).start()
+        """Asks from now on."""
+        threading.Thread(target=self._keep, name="probes", daemon=True).start()
 
     def stop(self) -> None:
         """Asks no more. Waits for no answer: what comes after this is told to nobody."""
@@ -56,13 +61,22 @@ class Probes:
 
     def _keep(self) -> None:
         pause = min(_FIRST_SECONDS, self._every)
-        while not self._stop.wait(pause):
+        self._note_absent()
+        while self._sources and not self._stop.wait(pause):
             pause = self._every
             for one in self._sources:
                 try:
                     self._begin(one)
                 except Exception as error:  # the next round asks again
                     _log.warning("source %s was not probed: %s", one.name, type(error).__name__)
+
+    def _note_absent(self) -> None:
+        """What a source holds that is configured no more cannot be opened; that is known before the first question."""
+        try:
+            with self._database.write() as conn:
+                source_states.note_absent(conn, [one.name for one in self._sources], self._database.now_us())
+        except Exception as error:  # a database without a schema yet
+            _log.warning("sources that are gone were not noted: %s", type(error).__name__)
 
     def _begin(self, source: SourceSettings) -> None:
         with self._lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,6 +106,13 @@ def note_probe(conn: Connection, source: str, at: int, error_code: str | None) -
     """Says that the source was reached, or was not, at that time."""
     reached = {"reached_at": at} if error_code is None else {"unreached_at": at}
     conn.execute(update(source_state).where(source_state.c.source == source).values(**reached))
+
+
+def note_absent(conn: Connection, present: Collection[str], at: int) -> None:
+    """Says that sources that are configured no more cannot be reached: nobody could open what they hold."""
+    reached, unreached = (func.coalesce(one, 0) for one in (source_state.c.reached_at, source_state.c.unreached_at))
+    gone = source_state.c.source.not_in(present) & (reached >= unreached)
+    conn.execute(update(source_state).where(gone).values(unreached_at=at))
 
 
 def take_probe(conn: Connection, source: str, now: int, next_at: int) -> bool:

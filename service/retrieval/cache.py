@@ -71,6 +71,10 @@ class ImageCache:
         media, _, body = plain.partition(b"\n")
         return media.decode(), body
 
+    def has(self, held: StudyHeld, answer: str) -> bool:
+        """Whether something may be kept for this answer."""
+        return bool(self._quota) and (self._place(held) / _name(answer)).exists()
+
     def put(self, held: StudyHeld, answer: str, media: str, body: bytes) -> None:
         """Keeps an answer. Whatever the disk says, the answer leaves all the same."""
         if not self._quota or len(body) > min(LARGEST, self._quota):

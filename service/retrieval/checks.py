@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from service.domain.errors import NotFound, Unavailable
 from service.ingest.archive import HeldInstance, HeldStudy, ImageArchive, NotHeld, Place
-from service.ingest.source import UNREACHED, Retriable, SourceError
+from service.ingest.source import Retriable, SourceError
 from service.registry import images, source_states
 from service.registry.database import Database
 from service.registry.images import HELD, StudyHeld
@@ -134,9 +134,8 @@ class Checks:
             source_states.note_probe(conn, held.source, now, None)
 
     def _note_probe(self, source: str, error: SourceError) -> None:
-        if error.code in UNREACHED:
-            with self._database.write() as conn:
-                source_states.note_probe(conn, source, self._database.now_us(), error.code)
+        with self._database.write() as conn:  # whatever it is: until the next probe works, its images cannot be had
+            source_states.note_probe(conn, source, self._database.now_us(), error.code)
 
     def forget(self, held: StudyHeld) -> None:
         """The next caller's study is asked for anew."""

@@ -32,14 +32,18 @@ class Pictures:
 
     async def get(self, opening: Opening, place: Place, frame: int | None, view: View) -> tuple[str, bytes]:
         """The picture of an instance, or of a frame of it: its media type and bytes."""
-        answer = f"picture|{place.series_uid}|{place.sop_uid}|{frame}|{view}"
-        held = opening.grant.holding
+        answer, held = _picture(place, frame, view), opening.grant.holding
         found = await asyncio.to_thread(self._cache.get, held, answer)
         if found is None:
             found = view.media, await self._drawn(opening, place, frame, view)
             await asyncio.to_thread(self._cache.put, held, answer, *found)
             await asyncio.to_thread(self._cache.sweep, self._may_stay)
         return found
+
+    async def may_be_kept(self, opening: Opening, place: Place, frame: int | None, view: View) -> bool:
+        """Whether the picture may come from what is kept, without its archive being asked for that image."""
+        held, answers = opening.grant.holding, (_picture(place, frame, view), _original(place))
+        return await asyncio.to_thread(lambda: any(self._cache.has(held, one) for one in answers))
 
     def close(self) -> None:
         """Ends what is being fetched, and the children that draw."""
@@ -59,7 +63,7 @@ class Pictures:
 
     async def _original(self, opening: Opening, place: Place) -> bytes:
         """A whole file, kept: of a loop every frame is wanted next."""
-        held, answer = opening.grant.holding, f"original|{place.series_uid}|{place.sop_uid}"
+        held, answer = opening.grant.holding, _original(place)
         found = await asyncio.to_thread(self._cache.get, held, answer)
         if found is not None:
             return found[1]
@@ -94,7 +98,7 @@ class Pictures:
 
     async def _keep(self, held: StudyHeld, place: Place, sop_uid: str, body: bytes) -> None:
         if sop_uid and len(body) <= LARGEST:
-            answer = f"original|{place.series_uid}|{sop_uid}"
+            answer = _original(Place(place.study_uid, place.series_uid, sop_uid))
             await asyncio.to_thread(self._cache.put, held, answer, _DICOM, body)
 
     def _may_stay(self, abouts: list[About]) -> set[About]:
@@ -108,3 +112,11 @@ class Pictures:
             }
             withdrawn = without_reports(conn, uids)
         return {one for one in abouts if one in held and one.study_uid not in withdrawn}
+
+
+def _picture(place: Place, frame: int | None, view: View) -> str:
+    return f"picture|{place.series_uid}|{place.sop_uid}|{frame}|{view}"
+
+
+def _original(place: Place) -> str:
+    return f"original|{place.series_uid}|{place.sop_uid}"

@@ -125,7 +125,8 @@ class Retrieval:
         """A picture of an instance or a frame of it, by its archive, else drawn here; of a series that in its middle.
         CannotShow with the reason where nobody can make one."""
         place = await self._of_series(opening, place)
-        await self._require(opening, place, frame or 1)
+        is_kept = await self._room.pictures.may_be_kept(opening, place, frame, view)
+        await self._require(opening, place, frame or 1, is_asked_for=not is_kept)
         found = await self._room.pictures.get(opening, place, frame, view)
         return Picture(place, *found)
 
@@ -152,14 +153,15 @@ class Retrieval:
         self._room.pictures.close()
         self._room.lines.close()
 
-    async def _require(self, opening: Opening, place: Place, frame: int = 1) -> None:
+    async def _require(self, opening: Opening, place: Place, frame: int = 1, is_asked_for: bool = True) -> None:
         """NotFound unless what is asked for is of the study that was opened: an archive may not look at more than the
-        last UID of an address, and that may be another patient's. `frame`: the highest that is asked for."""
+        last UID of an address, and that may be another patient's. `frame`: the highest that is asked for.
+        `is_asked_for`: the archive is asked for that very image next, and would say that it has it no more."""
         if place.series_uid is not None:
             opening.checked.require_series(place.series_uid)
         if place.series_uid is None or place.sop_uid is None:
             return
-        if frame == 1 and place.series_uid not in opening.checked.instances:
+        if is_asked_for and frame == 1 and place.series_uid not in opening.checked.instances:
             indexed = self._room.indexed
             if await asyncio.to_thread(indexed.holds, opening.grant.holding.institution, place):
                 self._list_ahead(opening, place.series_uid)

@@ -114,7 +114,7 @@ def test_figures_are_kept_for_some_seconds(served: World, monkeypatch: pytest.Mo
 
 
 def probed(world: World, source: pulled.MemorySource, every: float = 0.05) -> Probes:
-    return Probes(lambda: pulled.puller(world.parts, source), [CITY], every)
+    return Probes(world.parts.database, lambda: pulled.puller(world.parts, source), [CITY], every)
 
 
 def wait_for(world: World, is_reachable: bool, name: str = CITY.name) -> None:
@@ -188,7 +188,8 @@ def test_a_source_that_is_not_pulled_from_is_asked_only_where_it_holds_images(
     monkeypatch.setattr("service.pulling.probes._FIRST_SECONDS", 0.01)
     monkeypatch.setattr(Puller, "holds_images", lambda _self, settings: holds_images and settings.name == CITY.name)
     source, off = pulled.MemorySource(), CITY.model_copy(update={"enabled": False})
-    probes = Probes(lambda: pulled.puller(served.parts, source), [off, COUNTY], 30.0)
+    database = served.parts.database
+    probes = Probes(database, lambda: pulled.puller(served.parts, source), [off, COUNTY], 30.0)
     probes.start()
     wait_for(served, True, CITY.name if holds_images else COUNTY.name)
     wait_for(served, True, COUNTY.name)
@@ -210,3 +211,11 @@ def test_whatever_goes_wrong_is_a_code_and_never_a_text(served: World, monkeypat
     assert probes.ask(CITY) == "unauthorised"
     monkeypatch.setattr(source, "probe", break_down)
     assert probes.ask(CITY) == "adapter-failed"
+
+
+def test_a_source_that_is_configured_no_more_cannot_be_reached(world: World) -> None:
+    pulled.puller(world.parts, pulled.MemorySource(pulled.everything(1))).pull(CITY)
+    probes = Probes(world.parts.database, lambda: pulled.puller(world.parts, pulled.MemorySource()), [], 30.0)
+    probes.start()
+    wait_for(world, False)
+    probes.stop()

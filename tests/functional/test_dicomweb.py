@@ -299,6 +299,15 @@ def test_instance_that_took_the_place_of_another_is_given_and_the_other_not(imag
     assert gone.sop_uid not in imaging.ask(listed).text
 
 
+def test_picture_that_is_kept_of_an_instance_that_is_gone_is_given_to_nobody(imaging: ImagingWorld) -> None:
+    imaging.decide()
+    gone, new = SLICES[0], replace(SLICES[0], sop_uid=f"{SLICES[0].series_uid}.7")
+    assert imaging.ask(imaging.path("rendered", sop=gone.sop_uid)).status_code == 200
+    imaging.archive.instances_ = [new, *SLICES[1:]]
+    imaging.parts.images._room.checks._known.clear()  # the minute is over
+    assert_problem(imaging.ask(imaging.path("rendered", sop=gone.sop_uid)), 404, "not-found")
+
+
 def test_answer_that_breaks_off_never_looks_whole(imaging: ImagingWorld) -> None:
     imaging.decide()
     imaging.archive.chunk = 100_000
