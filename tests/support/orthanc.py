@@ -132,7 +132,11 @@ def _start(folder: Path, options: dict[str, Any]) -> Orthanc:
     log = folder / "orthanc.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            ["Orthanc", str(configuration)], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+            ["Orthanc", str(configuration)],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            restore_signals=False,  # SIGPIPE stays ignored, as under systemd: a caller who leaves must not end it
         )
     return Orthanc(process, http, dicom, registry, log)
 
@@ -178,6 +182,11 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
 
 @pytest.fixture
 def empty_orthanc(orthanc: Orthanc) -> Orthanc:
-    """The Orthanc of the session, emptied."""
+    """The Orthanc of the session, emptied. One that died is started again: the test in which that happened has failed,
+    or was done with it."""
+    if orthanc.process.poll() is not None:
+        again = start_orthanc(orthanc.log.parent.with_name(f"{orthanc.log.parent.name}-again-{free_port()}"))
+        for name in ("process", "http_port", "dicom_port", "registry_port", "log"):
+            setattr(orthanc, name, getattr(again, name))
     orthanc.delete_all()
     return orthanc
