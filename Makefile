@@ -6,6 +6,8 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 BIN := .venv/bin
+# Two processes take the files of tests between them; a file's tests share its servers.
+PARALLEL ?= -n 2 --dist loadfile
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-build-isolation
@@ -48,10 +50,10 @@ demo: install  ## a small region, loaded and asked; then it serves
 	@sh tests/system-packages.sh .venv/.system
 
 test: install .venv/.locked .venv/.data .system  ## every test, the fast ones first
-	@$(BIN)/python -m pytest $(TESTFLAGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(TESTFLAGS)
 
 fast: install .venv/.locked  ## the tests that need no server and no database
-	@$(BIN)/python -m pytest -m "not slow" $(TESTFLAGS)
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(TESTFLAGS)
 
 check: install .venv/.locked  ## lint, format, types, who may import whom
 	@$(BIN)/ruff check .

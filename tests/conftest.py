@@ -8,6 +8,8 @@ import pytest
 
 for _name in [one for one in os.environ if one.startswith("TESTONCE_")]:
     del os.environ[_name]  # tests work on installations of their own, never on that of whoever runs them
+for _name in ("COLUMNS", "LINES"):
+    os.environ.pop(_name, None)  # tables are as wide as where nobody looks; pytest-xdist sets them
 
 pytest_plugins = [
     "tests.support.databases",

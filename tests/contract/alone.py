@@ -9,7 +9,7 @@ import pytest
 
 from service.domain.errors import InvalidInput
 from service.ingest.source import Fatal
-from tests.contract.asking import Asking, Given, through_json
+from tests.contract.asking import Asking, Given, needs, through_json
 from tests.contract.world import NAME_OF_PATIENT, NUMBER_OF_PATIENT, PASSWORD, World
 
 
@@ -94,8 +94,8 @@ class Alone(Asking):
         assert key in changed
         assert changed <= first.bodies.keys(), "a correction made a new record"
 
+    @needs("withdraw")
     def test_withdrawal_comes(self, world: World) -> None:
-        self.can("withdraw")
         self.fill(world)
         first = self.pull_until_quiet(world.config())
         world.advance(timedelta(hours=1))
@@ -104,8 +104,8 @@ class Alone(Asking):
         then = self.pull_until_quiet(world.config(), first.cursor)
         assert then.deleted(key) or then.bodies[key] != first.bodies[key]
 
+    @needs("delete")
     def test_deletion_comes(self, world: World) -> None:
-        self.can("delete")
         keys = self.fill(world)
         first = self.pull_until_quiet(world.config())
         world.advance(timedelta(days=2))
@@ -115,8 +115,8 @@ class Alone(Asking):
         assert then.deleted(keys[1])
         assert not any(then.deleted(key) for key in keys[2:])
 
+    @needs("begin")
     def test_record_that_is_committed_late_comes(self, world: World) -> None:
-        self.can("begin")
         commit = world.begin(30)
         self.fill(world, 3)
         first = self.pull_until_quiet(world.config())
@@ -126,8 +126,8 @@ class Alone(Asking):
         assert alone.bodies.keys() - first.bodies.keys(), "the world begins nothing"
         assert alone.bodies.keys() == first.bodies.keys() | then.bodies.keys()
 
+    @needs("add_bad")
     def test_record_that_cannot_be_read_costs_no_neighbour(self, world: World) -> None:
-        self.can("add_bad")
         keys = self.fill(world, 3)
         clean = self.pull_until_quiet(world.config())
         world.add_bad()
@@ -140,8 +140,8 @@ class Alone(Asking):
             others = [one for key, one in given.records.items() if key not in keys and key not in clean.records]
             assert any(one.problem or one.body for one in others) or given.ignored, "it vanished without a word"
 
+    @needs("add_in_gbk")
     def test_wrong_charset_costs_no_neighbour_and_is_not_lost(self, world: World) -> None:
-        self.can("add_in_gbk")
         keys = self.fill(world, 2)
         clean = self.pull_until_quiet(world.config())
         world.add_in_gbk(8)
@@ -153,8 +153,8 @@ class Alone(Asking):
         neighbours = {key for key in given.records if key.endswith("9")}
         assert given.records.keys() - clean.records.keys() - neighbours or given.ignored, "it vanished without a word"
 
+    @needs("add_without_zone")
     def test_times_without_a_zone_are_in_the_zone_of_the_source(self, world: World) -> None:
-        self.can("add_without_zone")
         world.add_without_zone(1)
         world.advance(timedelta(minutes=15))
         first = self.pull_until_quiet(world.config())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 
@@ -20,6 +20,24 @@ MANY = 7
 """Examinations: enough for several batches."""
 
 OpenSource = Callable[[SourceConfig], Source]
+
+
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
+def needs(what: str) -> Callable[[Test], Test]:
+    """Marks a question about something that some kinds of systems cannot do at all (`World.cannot`)."""
+
+    def mark(test: Test) -> Test:
+        test.needs = what  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
+def needed(test: object) -> str:
+    """What the question needs; "" where every system can."""
+    return str(getattr(test, "needs", ""))
 
 
 @dataclass
@@ -99,11 +117,6 @@ class Asking:
         package = importlib.import_module(f"adapters.{self.world_type.kind.replace('-', '_')}")
         found: OpenSource = package.open_source
         return found
-
-    def can(self, what: str) -> None:
-        """Skips the test where the system cannot do that at all, with the reason."""
-        if reason := self.world_type.cannot.get(what):
-            pytest.skip(f"{self.world_type.kind}: {reason}")
 
     def pull(self, config: SourceConfig, cursor: Cursor | None = None, given: Given | None = None) -> Given:
         """One run, from `cursor`."""

@@ -11,7 +11,7 @@ import pytest
 
 from service.ingest.source import SourceConfig
 from service.security.keys import KeyRing
-from tests.contract.asking import Asking
+from tests.contract.asking import Asking, needs
 from tests.contract.world import NAME_OF_PATIENT, NUMBER_OF_PATIENT, World
 from tests.support.link import Link
 from tests.support.pulling import Contents, Installation, Step, installation
@@ -91,8 +91,8 @@ class Stored(Asking):
         changed = len({"withdraw", "delete"} - world.cannot.keys())
         assert len(standing) == len(before) + 1 - changed
 
+    @needs("delete")
     def test_examination_that_is_deleted_and_comes_back_stands_again(self, world: World, house: Installation) -> None:
-        self.can("delete")
         self.fill(world)
         before = self._pull(house, world.config())
         for n in range(2):
@@ -107,10 +107,10 @@ class Stored(Asking):
             assert after.statuses() == before.statuses(), f"back {n + 1} times"
             assert after.results == before.results
 
+    @needs("add_bad")
     def test_bad_record_waits_as_a_dead_letter_beside_neighbours_that_came(
         self, world: World, house: Installation
     ) -> None:
-        self.can("add_bad")
         self.fill(world, 3)
         world.add_bad()
         world.advance(timedelta(minutes=1))
