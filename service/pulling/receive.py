@@ -61,11 +61,16 @@ class Inbox:
 
     def pull(self, cursor: Cursor | None) -> Generator[Pulled, None, None]:
         """Batches of what arrives, until it is stopped; each is acknowledged when the next is asked for, which is after
-        its commit."""
+        its commit. An empty one says that nothing more is coming just now: what was stored is read."""
+        is_quiet = True
         while not self._stop.is_set():
             letters = self._take()
             if not letters:
+                if not is_quiet:
+                    yield Pulled((), dict(cursor or {}), scope="pushed")
+                is_quiet = True
                 continue
+            is_quiet = False
             stored = False
             try:
                 yield Pulled(tuple(one.record for one in letters), dict(cursor or {}), scope="pushed")

@@ -1,4 +1,5 @@
-"""One run of one source: what it gives is stored batch by batch, the cursor with it; then it is read and indexed.
+"""One run of one source: what it gives is stored batch by batch, the cursor with it; then it is read and indexed, some
+batches at a time: a report and its results mostly come in different ones, and are put together once.
 
 A run that is killed at any point loses nothing and doubles nothing: what was stored is read by the next run, what was
 not is asked for again, what comes again is known.
@@ -22,6 +23,8 @@ from service.registry.pulling import LeaseLost, PulledDocument
 
 _READ_BYTES = 4 * 1024 * 1024
 _READ_DOCUMENTS = 250
+_READ_SECONDS = 2.0
+"""The longest that what is stored waits for more to be read with it; one batch of a slow source may take longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,8 @@ class PullRun:
         self._step = step
         self._stopping = stopping
         self._lost = threading.Event()
+        self._unread = 0  # bytes
+        self._read_at = monotonic()
 
     def run(self) -> Outcome:
         """Pulls once. A source's own trouble is in the outcome; raises LeaseLost, and Unavailable when the database
@@ -121,17 +126,27 @@ class PullRun:
                             break
             except SourceError as error:
                 outcome.error = error
+            self._read(outcome)
         return outcome
 
     def _take(self, outcome: Outcome, pulled: Pulled, started: int) -> None:
         self._step("pulled")
+        is_of_deletions = pulled.listing is not None or any(one.is_deletion for one in pulled.records)
+        if is_of_deletions:
+            self._read(outcome)  # a deletion is told from the versions that were read before it
         kept = self._store.keep(pulled, started)
         self._step("kept")
         outcome.add(pulled, kept)
         self._tell(outcome, pulled)
-        self._read(outcome)
-        self._step("read")
+        if kept.stored:
+            self._unread += sum(len(one.body) for one in pulled.records)
+        if is_of_deletions or not pulled.records or self._is_enough():
+            self._read(outcome)
         outcome.stopped = self._stopping()
+
+    def _is_enough(self) -> bool:
+        """Whether what waits to be read shall wait for no more."""
+        return self._unread >= _READ_BYTES or monotonic() - self._read_at > _READ_SECONDS
 
     def _batches(self, cursor: Cursor | None) -> Generator[Pulled, None, None]:
         """The source's batches, as many and as long as its limits allow. Whatever else an adapter raises is its own
@@ -179,7 +194,9 @@ class PullRun:
             except Exception:
                 for one in page:
                     self._index_alone(outcome, one)
+            self._step("read")
             after = page[-1][0].id
+        self._unread, self._read_at = 0, monotonic()
 
     def _index(self, outcome: Outcome, page: list[tuple[PulledDocument, Document]]) -> None:
         ids = [one.id for one, _ in page]
