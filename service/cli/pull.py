@@ -30,7 +30,7 @@ def pull(
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Keep pulling, each when it is due, until stopped.")] = False,
 ) -> None:
-    """Pull from the configured hospital systems: [[source]] of the settings.
+    """Pull from the hospital systems that the settings name as sources.
 
     Exit status 1 when a source failed, 3 when anything was rejected; `testonce sources` says more. Several processes
     may pull: each source is pulled by one of them at a time.

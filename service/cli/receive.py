@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def receive(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A [[source]] of the settings whose archive pushes.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A source of the settings whose archive pushes.")],
 ) -> None:
     """Listen to an archive that pushes (DICOM C-STORE), until stopped.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from service.pulling.readiness import Checked
     from service.source_settings import SourceSettings
 
-app = typer.Typer(help="One hospital system that is pulled from: [[source]] of the settings.", no_args_is_help=True)
+app = typer.Typer(help="One hospital system that is pulled from, a source of the settings.", no_args_is_help=True)
 NOT_READY = 1
 
 

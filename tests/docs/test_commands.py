@@ -13,7 +13,9 @@ import typer
 from service.cli import COMMANDS, build_app
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("adapters/*/*.md")]
+)
 
 
 def lines_in(path: Path) -> list[str]:
@@ -51,3 +53,16 @@ def test_command_and_its_options_exist(document: str, line: str) -> None:
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     given = [word.partition("=")[0] for word in words if word.startswith("--")]
     assert [one for one in given if one not in known | {"--config", "--help"}] == []
+
+
+def help_texts(command: click.Command) -> list[str]:
+    """All that `--help` of a command and of those below it shows."""
+    own = [command.help or "", *(getattr(one, "help", None) or "" for one in command.params)]
+    below = getattr(command, "commands", {}).values()
+    return own + [text for one in below for text in help_texts(one)]
+
+
+def test_no_help_holds_brackets_which_the_terminal_takes_for_markup() -> None:
+    texts = help_texts(typer.main.get_command(build_app([])))
+    assert len(texts) > 100
+    assert [one for one in texts if "[" in one] == []

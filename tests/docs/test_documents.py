@@ -13,7 +13,9 @@ from service.matching.explain import TEXTS
 from service.recognition.reasons import REASONS
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("adapters/*/*.md")]
+)
 
 
 def read(name: str) -> str:
