@@ -22,6 +22,8 @@ from service.pulling.store import Kept, PullStore
 from service.registry.pulling import LeaseLost, PulledDocument
 
 _READ_BYTES = 4 * 1024 * 1024
+_ENOUGH_BYTES = 3 * 1024 * 1024
+"""So much waits that it is read; with the batch that came last it mostly is less than is read at once."""
 _READ_DOCUMENTS = 250
 _READ_SECONDS = 2.0
 """The longest that what is stored waits for more to be read with it; one batch of a slow source may take longer."""
@@ -146,7 +148,7 @@ class PullRun:
 
     def _is_enough(self) -> bool:
         """Whether what waits to be read shall wait for no more."""
-        return self._unread >= _READ_BYTES or monotonic() - self._read_at > _READ_SECONDS
+        return self._unread >= _ENOUGH_BYTES or monotonic() - self._read_at > _READ_SECONDS
 
     def _batches(self, cursor: Cursor | None) -> Generator[Pulled, None, None]:
         """The source's batches, as many and as long as its limits allow. Whatever else an adapter raises is its own
