@@ -45,4 +45,3 @@ class Action(StrEnum):
     CATALOGUE_LOADED = "reference:catalogue:loaded"
     TOKEN_ISSUED = "security:token:issued"  # noqa: S105 - the name of an event
     KEYS_ROTATED = "security:keys:rotated"
-    AUDIT_VERIFIED = "audit:log:verified"
