@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.decisions.notices import CHANGED, WRONG_PERSON
+from service.domain.order import EVENT_TYPES
 from service.edge.problem import INTERNAL, KINDS, MEDIA_TYPE
 from service.identity.store.rulings import LONGEST_REASON
 from service.pulling.health import State
@@ -55,7 +56,26 @@ MATCH_BODY: dict[str, Any] = {
                 "sex": {"type": "string", "enum": ["male", "female", "other", "unknown"]},
             },
         },
-        "encounter": {"type": "object"},
+        "encounter": {
+            "type": "object",
+            "properties": {
+                "class": {"type": "string", "description": "a v3-ActCode: AMB, EMER, IMP…"},
+                "purpose": {"type": "string", "enum": ["clinical", "legal"]},
+                "events": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["type", "at"],
+                        "properties": {
+                            "type": {"type": "string", "enum": list(EVENT_TYPES)},
+                            "at": {"type": "string", "description": "a date, or a time with its offset"},
+                        },
+                    },
+                },
+                "conditionChanged": {"type": "boolean"},
+                "restrictedConsent": {"type": "boolean"},
+            },
+        },
         "orders": {
             "type": "array",
             "minItems": 1,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
+from service.decisions.request import read_request
 from service.edge.problem import INTERNAL, KINDS, METHOD
 from service.recognition.reasons import REASONS
 
@@ -22,3 +25,11 @@ def test_every_repeat_reason_is_listed_on_its_side_of_the_rate() -> None:
         assert set(re.findall(r"`([a-z-]+)`", row)) == {
             code for code, one in REASONS.items() if one.is_excluded is excluded
         }
+
+
+def test_question_of_the_page_is_understood_whole() -> None:
+    (body,) = re.findall(r"```json\n(.*?)```", PAGE.split("## Asking")[1], re.DOTALL)
+    asked = read_request(json.loads(body), "changhe-second", datetime(2026, 11, 23, tzinfo=UTC), UTC)
+    assert [one.id for one in asked.orders] == ["o1", "o2"]
+    assert asked.encounter.events
+    assert asked.patient.name == "周晓岚"
