@@ -35,6 +35,8 @@ RESULTS_A_PERSON = 100
 _AGES = (2, 160)
 _CHUNK = 50_000
 RESIDENT = "urn:oid:2.16.156.10011.1.3"
+_SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗"
+_GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超霞平刚桂英华玉萍红玲芬燕彬兰凤洁梅琳云莲真环雪荣爱妹香月莺媛瑞凡佳"
 
 
 def resident_number(index: int) -> str:
@@ -45,13 +47,20 @@ def resident_number(index: int) -> str:
     return body + resident_check(body)
 
 
+def _name(index: int) -> str:
+    """A name that a person may bear: what looks like a test patient's is nobody's, and no result would be shown."""
+    rest, surname = divmod(index, len(_SURNAMES))
+    first, second = divmod(rest, len(_GIVEN))
+    return _SURNAMES[surname] + _GIVEN[first % len(_GIVEN)] + _GIVEN[second]
+
+
 def person(index: int) -> dict[str, Any]:
     """The patient block of a match request for person `index`."""
     number = resident_number(index)
     born = f"{number[6:10]}-{number[10:12]}-{number[12:14]}"
     return {
         "identifiers": [{"system": RESIDENT, "value": number}],
-        "name": f"测试{index}",
+        "name": _name(index),
         "birthDate": born,
         "sex": "male" if int(number[16]) % 2 else "female",
     }
