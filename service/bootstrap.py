@@ -131,12 +131,13 @@ def open_images(
     """Images on demand from these archives. Opens none, starts no thread and no process."""
     rights = Rights(database, keys)
     cache = ImageCache(settings.home.expanduser() / "images", keys, settings.image_cache_bytes)
-    lines, checks = Lines(archives), Checks(database, cache.purge)
+    indexed = Indexed(database, keys)
+    lines, checks = Lines(archives), Checks(database, indexed, cache.purge)
     transfers = Transfers(lines, checks)
     room = Room(
         database,
         rights,
-        Indexed(database, keys),
+        indexed,
         checks,
         lines,
         transfers,

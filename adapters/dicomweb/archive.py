@@ -27,6 +27,7 @@ from adapters.dicomweb.questions import (
     Truncated,
     read_rows,
 )
+from adapters.dicomweb.records import metadata_of, selections
 from adapters.transport import GuardedClient, Streamed
 from service.ingest.archive import (
     EXPLICIT_LITTLE,
@@ -41,11 +42,10 @@ from service.ingest.archive import (
     View,
     is_uid,
 )
-from service.ingest.dicom.rejections import KEY_OBJECTS, read_rejections
+from service.ingest.dicom.rejections import KEY_OBJECTS, Rejections, read_rejections
 from service.ingest.source import DICOM_JSON, Fatal, Retriable, SourceConfig
 
 _GONE = frozenset({404, 410})
-_NOT_IMAGES = frozenset({"SR", "PR", "KO", "DOC", "RTSTRUCT", "RTPLAN", "RTRECORD", "REG", "AU"})
 _AWAY = frozenset({"OFFLINE", "UNAVAILABLE"})  # PS3.3 C.4.23.1.1, Instance Availability
 _RENDERED_BYTES = 64 * 1024 * 1024
 _THUMBNAIL = (200, 200)
@@ -80,12 +80,8 @@ class DicomWebArchive:
         if availability in _AWAY:
             raise NotHeld("offline", "the archive says that the images are not online")
         series = self._series(path, study_uid, owner)
-        rejected = self._rejections(path, series)
-        images = sum(one.instances or 0 for one in series if one.modality not in _NOT_IMAGES)
-        if rejected and len(rejected) >= images:
-            raise NotHeld("rejected", "all images of the study were rejected by a note of the archive (IHE IOCM)")
-        codes = tuple(sorted(set(rejected.values())))
-        return HeldStudy(study_uid, owner, series, _number(rows[0], 0x00201208), availability, codes)
+        notes = self._rejections(path, series)
+        return HeldStudy(study_uid, owner, series, _number(rows[0], 0x00201208), availability, notes)
 
     def _series(self, path: str, study_uid: str, owner: str) -> tuple[HeldSeries, ...]:
         """The series; a row that names another study or patient is none of it (a filter that lets all through)."""
@@ -101,11 +97,13 @@ class DicomWebArchive:
             for one in mine
         )  # fmt: skip
 
-    def _rejections(self, path: str, series: Iterable[HeldSeries]) -> dict[str, str]:
-        notes: list[Row] = []
+    def _rejections(self, path: str, series: Iterable[HeldSeries]) -> Rejections:
+        """What the key object selections of the study reject; one that is listed and not given says nothing good."""
+        notes: list[Row | None] = []
         for one in series:
-            if one.modality == KEY_OBJECTS:
-                notes += read_rows(self._questions.metadata(f"{path}/series/{one.series_uid}") or b"")
+            if one.modality.upper() == KEY_OBJECTS:
+                body = metadata_of(self._questions, f"{path}/series/{one.series_uid}")
+                notes += selections(read_rows(body or b""), str(one.instances or ""))
         return read_rejections(notes)
 
     def find_instances(self, place: Place) -> tuple[HeldInstance, ...]:

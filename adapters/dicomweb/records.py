@@ -10,7 +10,7 @@ from adapters.dicomweb.days import ListedSeries, ListedStudy, series_key
 from adapters.dicomweb.questions import INSTANCE, PATIENT_ID, Questions, Row, read_rows
 from service.ingest.archive import is_uid
 from service.ingest.dicom.json_model import deletion_document, series_document
-from service.ingest.dicom.rejections import KEY_OBJECTS, read_rejections
+from service.ingest.dicom.rejections import KEY_OBJECTS, Rejections, read_rejections
 from service.ingest.source import DICOM_JSON, Fatal, RawRecord, SourceError
 
 _MOST_INSTANCES = 5000  # asked for one by one
@@ -38,18 +38,29 @@ class _Read:
 def read_study(questions: Questions, study: ListedStudy) -> StudyRecords:
     """The records of a study's series. What a rejection note of the study forbids is withdrawn."""
     read = {one.uid: found for one in study.series.values() if (found := _read_series(questions, study.uid, one))}
-    notes = {uid for uid, one in read.items() if study.series[uid].modality == KEY_OBJECTS}
-    rejected = read_rejections(row for uid in sorted(notes) for row in read[uid].rows)
+    notes = {uid for uid, one in study.series.items() if one.modality.upper() == KEY_OBJECTS}
+    rejected = read_rejections(
+        note
+        for uid in sorted(notes)
+        for note in selections(read[uid].rows if uid in read else [], study.series[uid].count)
+    )
     made = StudyRecords()
     made.ignored["vanished"] = len(study.series) - len(read)
     for uid, one in read.items():
-        if uid in notes and one.rows and all(read_rejections([row]) for row in one.rows):
+        if uid in notes and one.rows and all(row.text(INSTANCE) in rejected.notes for row in one.rows):
             made.ignored["rejection-note"] += 1  # no image, and never one's last
             continue
         listed = study.series[uid]
         made.records += _records(study, listed, one, rejected)
         made.is_whole &= not listed.count.isdigit() or int(listed.count) == len(one.rows)
     return made
+
+
+def selections(rows: list[Row], count: str) -> list[Row | None]:
+    """The key object selections of a series, and None for each that the archive counts (at least one) and did not
+    give."""
+    missing = max(int(count) if count.isdigit() else 0, 1) - len(rows)
+    return [*rows, *[None] * missing]
 
 
 def give_up(study: ListedStudy, error: SourceError) -> StudyRecords:
@@ -59,7 +70,7 @@ def give_up(study: ListedStudy, error: SourceError) -> StudyRecords:
     return StudyRecords([RawRecord(key, DICOM_JSON, key.encode(), problem=problem) for key in keys])
 
 
-def _records(study: ListedStudy, listed: ListedSeries, read: _Read, rejected: dict[str, str]) -> Iterator[RawRecord]:
+def _records(study: ListedStudy, listed: ListedSeries, read: _Read, rejected: Rejections) -> Iterator[RawRecord]:
     key, name = series_key(study.uid, listed.uid), f"{study.uid}/{listed.uid}"
     if read.problem:
         yield RawRecord(key, DICOM_JSON, read.body, problem=read.problem)
@@ -70,8 +81,9 @@ def _records(study: ListedStudy, listed: ListedSeries, read: _Read, rejected: di
         yield RawRecord(key, DICOM_JSON, deletion_document([name], "two-patients"), is_deletion=True)
         yield RawRecord(key, DICOM_JSON, read.body, problem=("two-patients", reason))
         return
-    mine = {uid: rejected[uid] for row in read.rows if (uid := row.text(INSTANCE)) in rejected}
-    if mine and len(mine) == len(read.rows):
+    uids = [row.text(INSTANCE) for row in read.rows]
+    mine = {uid: code for uid in uids if (code := rejected.code_of(uid))}
+    if len(mine) == len(set(uids)):
         yield RawRecord(key, DICOM_JSON, deletion_document([name], max(mine.values())), is_deletion=True)
     else:
         yield RawRecord(key, DICOM_JSON, series_document(study.uid, listed.uid, read.body, mine))
@@ -82,7 +94,7 @@ def _read_series(questions: Questions, study_uid: str, listed: ListedSeries) -> 
     path = f"studies/{study_uid}/series/{listed.uid}"
     body: bytes | None = path.encode()  # where nothing came
     try:
-        body = questions.metadata(path) or _one_by_one(questions, path)
+        body = metadata_of(questions, path)
         rows = read_rows(body) if body is not None else []
     except Fatal as error:
         if error.code not in _OF_ONE_SERIES:
@@ -94,6 +106,11 @@ def _read_series(questions: Questions, study_uid: str, listed: ListedSeries) -> 
         reason = "the archive lists the series and gives no metadata of it"
         return _Read(path.encode(), [], ("no-metadata", reason))
     return _Read(body.strip(), rows)
+
+
+def metadata_of(questions: Questions, path: str) -> bytes | None:
+    """The metadata of the series at `path`; None where the archive has it no more. Raises SourceError."""
+    return questions.metadata(path) or _one_by_one(questions, path)
 
 
 def _one_by_one(questions: Questions, path: str) -> bytes | None:

@@ -35,12 +35,11 @@ from service.ingest.archive import (
 from service.ingest.dicom.charsets import read_terms
 from service.ingest.dicom.elements import UnreadableDicom
 from service.ingest.dicom.json_model import JsonValues
-from service.ingest.dicom.rejections import KEY_OBJECTS, read_rejections
+from service.ingest.dicom.rejections import KEY_OBJECTS, Rejections, read_rejections
 from service.ingest.dicom.values import FileValues
 from service.ingest.source import DICOM, DICOM_JSON, Fatal, SourceConfig
 
 _AWAY = frozenset(("OFFLINE", "UNAVAILABLE"))  # PS3.3 C.4.23.1.1, Instance Availability
-_NOT_IMAGES = frozenset(("SR", "PR", "KO", "DOC", "RTSTRUCT", "RTPLAN", "RTRECORD", "REG", "AU"))
 _PIECE = 256 * 1024
 
 
@@ -70,19 +69,16 @@ class DimseArchive:
         if availability in _AWAY:
             raise NotHeld("offline", "the archive says that the images are not online")
         held = tuple(map(_series, series))
-        rejected = self._rejections(place, held)
-        if rejected and len(rejected) >= sum(one.instances or 0 for one in held if one.modality not in _NOT_IMAGES):
-            raise NotHeld("rejected", "all images of the study were rejected by a note of the archive (IHE IOCM)")
         count = rows[0].number(queries.STUDY_INSTANCES)
-        return HeldStudy(study_uid, owner, held, count, availability, tuple(sorted(set(rejected.values()))))
+        return HeldStudy(study_uid, owner, held, count, availability, self._rejections(place, held))
 
-    def _rejections(self, place: Place, series: Iterable[HeldSeries]) -> dict[str, str]:
+    def _rejections(self, place: Place, series: Iterable[HeldSeries]) -> Rejections:
         headers = Headers()
         for one in series:
             if one.modality == KEY_OBJECTS:
                 for note in self._received(Place(place.study_uid, one.series_uid)):
                     headers.take(note, self._peer.options.default_charset)
-        return read_rejections(map(JsonValues, headers.found.values()))
+        return read_rejections([*map(JsonValues, headers.found.values()), *[None] * len(headers.broken)])
 
     def find_instances(self, place: Place) -> tuple[HeldInstance, ...]:
         """See `ImageArchive`."""

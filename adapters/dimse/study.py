@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from adapters.dimse import queries
@@ -11,7 +11,7 @@ from adapters.dimse.finding import Finder
 from adapters.dimse.headers import Headers, ReadsHeaders
 from adapters.dimse.queries import PROJECTION, Row
 from service.ingest.dicom.json_model import JsonValues, deletion_document
-from service.ingest.dicom.rejections import KEY_OBJECTS, read_rejections
+from service.ingest.dicom.rejections import KEY_OBJECTS, Rejections, read_rejections
 from service.ingest.source import DICOM_JSON, RawRecord, Retriable
 
 _VOLUMES = frozenset(("CT", "MR", "PT", "NM"))
@@ -66,22 +66,31 @@ class StudyReader:
         if any(one.values.text(queries.PATIENT_ID) not in ("", patient) for one in rows):
             return two_patients(study_uid, [study, *rows], [one.uid(queries.SERIES_UID) for one in rows])
         every = [self._series(study_uid, one, found) for one in rows]
-        rejected = _rejections(every)
+        rejected = self._rejections(every)
         for one in every:
             found.instances += len(one.images)
-            if _only_rejects(one):
+            if _only_rejects(one, rejected):
                 found.ignored += 1  # what it says is said with the series it forbids
                 continue
             found.series.append(one.uid)
             found.records.append(_record(study_uid, study, one, rejected))
         return found
 
+    def _rejections(self, every: Sequence[_Series]) -> Rejections:
+        """What the notes of the study forbid. Where headers are never asked for, images are not given out either."""
+        notes: list[JsonValues | None] = []
+        for one in every:
+            if one.modality == KEY_OBJECTS and self._headers is not None:
+                found = one.headers.found
+                notes += [*map(JsonValues, found.values()), *[None] * (max(len(one.images), 1) - len(found))]
+        return read_rejections(notes)
+
     def _series(self, study_uid: str, row: Row, found: StudyRead) -> _Series:
         uid = row.uid(queries.SERIES_UID)
         modality = row.values.text(queries.MODALITY).upper()
         one = _Series(uid, row, self._finder.images(study_uid, uid, sides=modality in PROJECTION))
         each = modality in PROJECTION or modality in _DOCUMENTS
-        first = one.from_the_middle(self._most if each else 1)
+        first = one.images if modality == KEY_OBJECTS else one.from_the_middle(self._most if each else 1)
         found.is_complete &= self._read_headers(study_uid, one, first)
         if modality not in _VOLUMES and not each and _has_side(one.headers):
             # One instance says a side for itself; what the others show, only they know.
@@ -127,9 +136,9 @@ def deletion(study_uid: str, series_uid: str, reason: str) -> RawRecord:
     return RawRecord(f"series/{study_uid}/{series_uid}", DICOM_JSON, body, is_deletion=True)
 
 
-def _record(study_uid: str, study: Row, one: _Series, rejected: Mapping[str, str]) -> RawRecord:
+def _record(study_uid: str, study: Row, one: _Series, rejected: Rejections) -> RawRecord:
     images = {row.uid(queries.SOP_UID): row.data for row in one.images}
-    mine = {sop: rejected[sop] for sop in images if sop in rejected}
+    mine = {sop: code for sop in images if (code := rejected.code_of(sop))}
     of_all: Json = {}
     if one.headers.found and one.modality not in PROJECTION:
         of_all = shared(one.headers.found[min(one.headers.found)], one.modality in _VOLUMES)
@@ -155,12 +164,6 @@ def _has_side(headers: Headers) -> bool:
     return any(texts(one, *_SIDE) or texts(one, *_FRAME_SIDE) for one in headers.found.values())
 
 
-def _only_rejects(one: _Series) -> bool:
-    notes = one.headers.found.values()
-    return one.modality == KEY_OBJECTS and bool(notes) and all(read_rejections([JsonValues(note)]) for note in notes)
-
-
-def _rejections(every: Sequence[_Series]) -> dict[str, str]:
-    """Instances that rejection notes of the study forbid to use, with the note's code."""
-    notes = [note for one in every if one.modality == KEY_OBJECTS for note in one.headers.found.values()]
-    return read_rejections(JsonValues(one) for one in notes)
+def _only_rejects(one: _Series, rejected: Rejections) -> bool:
+    """Whether the series holds rejection notes alone."""
+    return one.modality == KEY_OBJECTS and bool(one.headers.found) and rejected.notes.issuperset(one.headers.found)

@@ -4,7 +4,7 @@ takes them."""
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from starlette.responses import StreamingResponse
@@ -81,14 +81,3 @@ def _described(part: Part, media: str) -> str:
     known = set("0123456789.")
     syntax = part.transfer_syntax if set(part.transfer_syntax) <= known else ""
     return f"{media}; transfer-syntax={syntax}" if syntax else media
-
-
-async def whole(pieces: AsyncIterator[Part | bytes]) -> list[bytes]:
-    """The bytes of each part."""
-    found: list[bytearray] = []
-    async for piece in pieces:
-        if isinstance(piece, bytes):
-            found[-1] += piece
-        else:
-            found.append(bytearray())
-    return [bytes(one) for one in found]

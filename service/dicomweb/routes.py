@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 from starlette.background import BackgroundTask
 
 from service.dicomweb.accept import BULK, DICOM, JSON, Accepted, choose_form, choose_picture, read_accept, require_json
-from service.dicomweb.answers import stream, whole
+from service.dicomweb.answers import stream
 from service.dicomweb.questions import read_question
 from service.dicomweb.rows import Row, Rows
 from service.dicomweb.views import read_view
@@ -91,8 +92,9 @@ class DicomWeb:
             if series:
                 opening = await self._images.open(caller, one.held.study_uid, _decision(request))
                 for uid in series:
-                    listed = await self._images.list_instances(opening, uid)
-                    rows += [make.instance(one.held.study_uid, uid, instance) for instance in listed]
+                    with suppress(NotFound):  # a series that the archive has no more, or that was rejected since
+                        listed = await self._images.list_instances(opening, uid)
+                        rows += [make.instance(one.held.study_uid, uid, instance) for instance in listed]
         if question.sop_uids:
             rows = [row for row in rows if row["00080018"]["Value"][0] in question.sop_uids]
         return self._page(request, rows, question.offset, question.limit)
@@ -115,11 +117,7 @@ class DicomWeb:
         """DICOM JSON of all instances of a study, a series, or of one."""
         require_json(_accepted(request))
         place, opening, _ = await self._opened(request)
-        bodies = await whole(self._images.metadata(opening, place))
-        if len(bodies) == 1:
-            return Response(bodies[0], media_type=JSON)
-        items = [msgspec.Raw(item) for body in bodies for item in msgspec.json.decode(body, type=list[msgspec.Raw])]
-        return Response(msgspec.json.encode(items), media_type=JSON)
+        return Response(await self._images.metadata(opening, place), media_type=JSON)
 
     async def read_picture(self, request: Request) -> Response:
         """A picture of a series, an instance or a frame (10.4.1.1.3)."""

@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from service.ingest.dicom.rejections import Rejections
+
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")  # PS3.5 9.1
 _UNSAFE = re.compile(r"[*?\\,\x00-\x1f\x7f]")
 
@@ -76,14 +78,15 @@ class HeldSeries:
 @dataclass(frozen=True, slots=True)
 class HeldStudy:
     """A study as the archive lists it: its patient there, how many instances, whether it can be opened now
-    (`availability`: ONLINE, NEARLINE, OFFLINE, UNAVAILABLE or "" where the archive does not say)."""
+    (`availability`: ONLINE, NEARLINE, OFFLINE, UNAVAILABLE or "" where the archive does not say). What its rejection
+    notes forbid is listed and counted here as the archive does: whoever asks leaves it out."""
 
     study_uid: str
     patient_id: str = field(repr=False)
     series: tuple[HeldSeries, ...]
     instances: int | None = None
     availability: str = ""
-    rejections: tuple[str, ...] = ()  # codes of IOCM rejection notes (PS3.16 CID 7011) found in the study
+    rejections: Rejections = field(default_factory=Rejections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ class ImageArchive(Protocol):
     def find_study(self, study_uid: str, patient_ids: frozenset[str]) -> HeldStudy:
         """The study with its series, asked anew. NotHeld with `other-patient` unless its PatientID is among
         `patient_ids` (those the registry knows it under; empty: whichever), `ambiguous` where the archive has it under
-        several patients, `offline`, `rejected`."""
+        several patients, `offline`."""
 
     def find_instances(self, place: Place) -> tuple[HeldInstance, ...]:
         """The instances of a series, in no particular order."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from service.domain.codes import NO_IMAGE_MODALITIES
 from service.domain.errors import NotFound, Unavailable
 from service.ingest.archive import HeldInstance, HeldStudy, ImageArchive, NotHeld, Place
 from service.ingest.source import Retriable, SourceError
@@ -17,8 +19,12 @@ from service.registry import images, source_states
 from service.registry.database import Database
 from service.registry.images import HELD, StudyHeld
 from service.retrieval.errors import ImagesRefused
+from service.retrieval.indexed import Indexed
 from service.retrieval.lines import Line
 from service.retrieval.rights import Grant
+
+Lists = dict[str, tuple[HeldInstance, ...]]
+"""The instances of series that were listed, by SeriesInstanceUID."""
 
 LASTS_SECONDS = 60.0
 _MOST_REMEMBERED = 200
@@ -39,7 +45,12 @@ class Checked:
     grant: Grant
     study: HeldStudy
     until: float
-    instances: dict[str, tuple[HeldInstance, ...]]
+    instances: Lists
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The instances that rejection notes take out, and the notes: not listed, not counted, not to be given."""
+        return self.study.rejections.left_out
 
     @property
     def count(self) -> int:
@@ -67,9 +78,11 @@ class Checks:
     """Asks archives for studies before anything is given out, and remembers the answer for a minute."""
 
     def __init__(
-        self, database: Database, purge: Callable[[StudyHeld], None], clock: Callable[[], float] = time.monotonic
-    ) -> None:
+        self, database: Database, indexed: Indexed, purge: Callable[[StudyHeld], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self._database = database
+        self._indexed = indexed
         self._purge = purge
         self._clock = clock
         self._known: OrderedDict[tuple[str, str, str], Checked] = OrderedDict()
@@ -82,8 +95,8 @@ class Checks:
         if known is not None and known.until > self._clock() and known.grant.holding.noted_at == held.noted_at:
             return replace(known, grant=grant)
         async with line.slot():
-            found = await line.call(lambda archive: self._ask(archive, grant))
-        checked = Checked(grant, found, self._clock() + LASTS_SECONDS, {})
+            found, lists = await line.call(lambda archive: self._ask(archive, grant))
+        checked = Checked(grant, found, self._clock() + LASTS_SECONDS, lists)
         self._known[key] = checked
         while len(self._known) > _MOST_REMEMBERED:
             self._known.popitem(last=False)
@@ -96,10 +109,10 @@ class Checks:
             place = Place(checked.study.study_uid, series_uid)
             async with line.slot():
                 found = await line.call(lambda archive: self._list(archive, checked.grant, place))
-            checked.instances[series_uid] = found
+            checked.instances[series_uid] = tuple(one for one in found if one.sop_uid not in checked.left_out)
         return checked.instances[series_uid]
 
-    def _ask(self, archive: ImageArchive, grant: Grant) -> HeldStudy:
+    def _ask(self, archive: ImageArchive, grant: Grant) -> tuple[HeldStudy, Lists]:
         held = grant.holding
         try:
             if len(grant.patient_ids) != 1:
@@ -108,6 +121,8 @@ class Checks:
                 )
             found = archive.find_study(held.study_uid, grant.patient_ids)
             _look(found, grant)
+            found, lists = _used(archive, found)
+            self._count(found, held)
         except NotHeld as no:
             self._remember(held, no.code)
             self._purge(held)
@@ -116,7 +131,16 @@ class Checks:
             self._note_probe(held.source, error)
             raise trouble(held.source, error) from None
         self._remember(held, HELD)
-        return found
+        return found, lists
+
+    def _count(self, found: HeldStudy, held: StudyHeld) -> None:
+        """NotHeld where there are fewer instances than the archive told of, and no rejection note says where they are:
+        those that one takes out were told of before it came."""
+        count = count_of(found)
+        missing = held.instances - count if count else 0
+        taken = found.rejections.images
+        if missing > 0 and (not taken or missing > self._indexed.count(held.institution, held.study_uid, taken)):
+            raise NotHeld("incomplete", "fewer instances than the archive told of")
 
     def _list(self, archive: ImageArchive, grant: Grant, place: Place) -> tuple[HeldInstance, ...]:
         try:
@@ -149,8 +173,24 @@ def _look(found: HeldStudy, grant: Grant) -> None:
         raise NotHeld("other-patient", "the study is held under another patient")
     if found.availability.upper() in _SHUT:
         raise NotHeld("offline", "the study is not online")
-    if found.rejections:
-        raise NotHeld("rejected", "a rejection note names the study's images")
-    count = count_of(found)
-    if count and count < grant.holding.instances:
-        raise NotHeld("incomplete", "fewer instances than the archive told of")
+    if found.rejections.study:
+        raise NotHeld("rejected", "a rejection note forbids the study, or does not say what it forbids")
+
+
+def _used(archive: ImageArchive, found: HeldStudy) -> tuple[HeldStudy, Lists]:
+    """The study without what rejection notes take out (IHE IOCM), and the lists of its series where that was looked
+    up: an archive may list and count what it was told to reject, or hide it. NotHeld where no image is left."""
+    out = found.rejections.left_out
+    if not out or found.rejections.study:
+        return found, {}
+    lists: Lists = {}
+    for one in found.series:
+        with suppress(NotHeld):  # a series that is hidden whole
+            listed = archive.find_instances(Place(found.study_uid, one.series_uid))
+            lists[one.series_uid] = tuple(each for each in listed if each.sop_uid not in out)
+    series = tuple(
+        replace(one, instances=len(lists[one.series_uid])) for one in found.series if lists.get(one.series_uid)
+    )
+    if all(one.modality in NO_IMAGE_MODALITIES for one in series):
+        raise NotHeld("rejected", "rejection notes name all images of the study")
+    return replace(found, series=series, instances=sum(map(len, lists.values()))), lists

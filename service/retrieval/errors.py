@@ -44,10 +44,10 @@ class ImagesIncomplete(ImagesRefused):
 
 
 class ImagesRejected(ImagesRefused):
-    """A rejection note names them (IHE RAD TF-3 4.68, IOCM)."""
+    """A rejection note forbids the study, or one that may cannot be read (IHE RAD TF-3 4.66, IOCM)."""
 
     code = "images-rejected"
-    text = "the hospital has rejected images of this study since; they must not be relied on"
+    text = "images of this study were rejected by the hospital, or a note on them cannot be read: do not rely on them"
 
 
 class OtherPatient(ImagesRefused):

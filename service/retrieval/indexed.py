@@ -3,12 +3,16 @@ a series (measured), and the first picture waits for it."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC
+
+from sqlalchemy import Connection
 
 from service.domain.errors import NotFound
 from service.ingest.archive import Place
-from service.ingest.dicom.header import UnreadableDicom
-from service.ingest.dicom.ledger import instance_ref, read_stored
+from service.ingest.dicom.header import DicomInstance, UnreadableDicom
+from service.ingest.dicom.ledger import instance_ref, read_stored, series_ref
+from service.ingest.port import StoredResource
 from service.ingest.strict_json import BadJson
 from service.registry.database import Database
 from service.registry.documents import read_document
@@ -31,13 +35,30 @@ class Indexed:
         ref = instance_ref(place.sop_uid)
         with self._database.read() as conn:
             found = find_resources(Session(self._database, conn, self._keys, institution, 0), [ref]).get(ref)
-            if found is None or not found.length:
-                return False
-            try:
-                body = read_document(conn, self._keys, found.document_id)
-                header = read_stored(body[found.start : found.start + found.length], UTC)
-            except (NotFound, UnreadableDicom, BadJson):  # withdrawn, or no header any more
-                return False
-        return (header.study_uid, header.series_uid, header.sop_uid) == (
+            header = self._header(conn, found) if found else None
+        return header is not None and (header.study_uid, header.series_uid, header.sop_uid) == (
             place.study_uid, place.series_uid, place.sop_uid,
         )  # fmt: skip
+
+    def count(self, institution: str, study_uid: str, sop_uids: Collection[str]) -> int:
+        """How many of these instances the registry counts to the study."""
+        with self._database.read() as conn:
+            session = Session(self._database, conn, self._keys, institution, 0)
+            stored = find_resources(session, [instance_ref(one) for one in sop_uids]).values()
+            series = [
+                (series_ref(f"{study_uid}/{header.series_uid}"), one.rank)
+                for one in stored
+                if (header := self._header(conn, one)) is not None and header.study_uid == study_uid
+            ]
+            known = find_resources(session, {ref for ref, _ in series})
+        return sum(rank == (known[ref].rank if ref in known else 0) for ref, rank in series)
+
+    def _header(self, conn: Connection, stored: StoredResource) -> DicomInstance | None:
+        """The header of an instance; None where it is withdrawn, or no header any more."""
+        if not stored.length:
+            return None
+        try:
+            body = read_document(conn, self._keys, stored.document_id)
+            return read_stored(body[stored.start : stored.start + stored.length], UTC)
+        except (NotFound, UnreadableDicom, BadJson):
+            return None

@@ -17,6 +17,7 @@ from service.ingest.archive import (
     Place,
     View,
 )
+from service.ingest.dicom.json_model import without_instances
 from service.registry.database import Database
 from service.registry.retrievals import link_speed
 from service.retrieval.checks import Checks
@@ -104,7 +105,7 @@ class Retrieval:
         await self._require(opening, place)
         syntax = await self._syntax(opening, accepts)
         pieces = self._room.transfers.pieces(opening, lambda archive: archive.instances(place, syntax))
-        async for piece in self._counted(opening, place, pieces):
+        async for piece in self._counted(opening, place, _without(pieces, opening.checked.left_out)):
             yield piece
 
     async def frames(
@@ -136,13 +137,14 @@ class Retrieval:
         if place.series_uid is not None and place.sop_uid is not None:
             self._note(opening, opening.showed(place.series_uid, place.sop_uid, frame))
 
-    async def metadata(self, opening: Opening, place: Place) -> Pieces:
+    async def metadata(self, opening: Opening, place: Place) -> bytes:
         """DICOM JSON of a study, a series or an instance."""
         await self._require(opening, place)
         pieces = self._room.transfers.pieces(opening, lambda archive: archive.metadata(place))
         async with aclosing(pieces):
-            async for piece in pieces:
-                yield piece
+            body = b"".join([piece async for piece in pieces if isinstance(piece, bytes)])
+        left_out = opening.checked.left_out
+        return await asyncio.to_thread(without_instances, body, left_out) if left_out else body
 
     def close(self) -> None:
         """Ends openings, lines and children."""
@@ -157,6 +159,8 @@ class Retrieval:
         """NotFound unless what is asked for is of the study that was opened: an archive may not look at more than the
         last UID of an address, and that may be another patient's. `frame`: the highest that is asked for.
         `is_asked_for`: the archive is asked for that very image next, and would say that it has it no more."""
+        if place.sop_uid in opening.checked.left_out:
+            raise NotFound("the series has no such instance")
         if place.series_uid is not None:
             opening.checked.require_series(place.series_uid)
         if place.series_uid is None or place.sop_uid is None:
@@ -230,6 +234,17 @@ class Retrieval:
         database = self._room.database
         with database.read() as conn:
             return link_speed(conn, institution, database.now_us() - _SPEED_SECONDS * 1_000_000, _SPEED_BYTES)
+
+
+async def _without(pieces: Pieces, left_out: frozenset[str]) -> Pieces:
+    """The pieces without the files of these instances."""
+    is_wanted = True
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if isinstance(piece, Part):
+                is_wanted = piece.sop_uid not in left_out
+            if is_wanted:
+                yield piece
 
 
 class _Series:

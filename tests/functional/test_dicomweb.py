@@ -13,6 +13,7 @@ import pydicom
 import pytest
 from PIL import Image
 
+from service.ingest.dicom.rejections import Rejections
 from service.ingest.source import Retriable
 from service.security.caller import Role
 from tests.support.fake_archive import of_patient
@@ -231,7 +232,7 @@ def test_series_and_instance_of_another_study_are_not_opened_through_one_that_ma
     [
         ({"patient_id": "X9"}, 409, "other-patient", "other-patient"),
         ({"availability": "OFFLINE"}, 409, "images-offline", "offline"),
-        ({"rejections": ("113001",)}, 409, "images-rejected", "rejected"),
+        ({"rejections": Rejections(study="113037")}, 409, "images-rejected", "rejected"),
         ({"instances": 3}, 409, "images-incomplete", "incomplete"),
     ],
 )

@@ -24,7 +24,7 @@ from fixtures.imaging import uid
 
 CT_CHEST, DX_KNEES = "胸部CT平扫", "双膝关节正位"
 QUALITY, SAFETY, WORKLIST, EXPIRED = "113001", "113037", "113038", "113039"
-"""Reasons of a rejection note (PS3.16 CID 7011; IHE RAD TF-3 4.68, IOCM)."""
+"""Reasons of a rejection note (PS3.16 CID 7010; IHE RAD TF-3 4.66, IOCM)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def sr(images: Sequence[Instance], words: str = "双肺未见结节影。", **mo
 
 
 def rejection_note(images: Sequence[Instance], code: str = QUALITY, **more: Any) -> Instance:
-    """A key object selection that rejects `images` (IHE RAD TF-3 4.68, IOCM), in a series of its own."""
+    """A key object selection that rejects `images` (IHE RAD TF-3 4.66, IOCM), in a series of its own."""
     title = _code(code, "DCM", "Rejected for Quality Reasons" if code == QUALITY else "Rejected")
     series: dict[str, list[Dataset]] = {}
     for one in images:

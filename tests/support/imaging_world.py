@@ -45,12 +45,13 @@ def index(
     source: str = SOURCE,
     institution: str = ISSUER,
     note: Callable[..., None] | None = note_holdings,
+    media: str = "dicom",
 ) -> None:
     """Indexes instances as if `source` had been pulled."""
     policy = parts.reference.current_policy()
     store = SqlIngestStore(parts.database, parts.keys, persons=parts.linker)
     loader = Loader(store, institution, policy.catalogue, policy.network)
-    documents = [Document("dicom", f"{n}.dcm", one.body) for n, one in enumerate(instances)]
+    documents = [Document(media, f"{n}.dcm", one.body) for n, one in enumerate(instances)]
     uids = {one.study_uid for one in instances}
 
     def then(batch: Any, _counts: object) -> None:

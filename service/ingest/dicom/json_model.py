@@ -6,7 +6,7 @@ for, by the same code that reads files. Three forms of one document:
 - `[{…}, …]`: instances, as a WADO-RS metadata answer has them;
 - `{"series": "<study>/<series>", "instances": […], "rejected": {"<SOP>": "113001"}}`: all that a series has at its
   source, so that what it had before and has no more is withdrawn; `rejected` are instances that a rejection note
-  (IHE RAD TF-3 4.68) forbids to use, with the note's code;
+  (IHE RAD TF-3 4.66) forbids to use, with the note's code;
 - `{"deleted": ["<study>/<series>" or "<SOP>", …], "reason": "…"}`: series or instances that are gone.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
@@ -84,6 +84,13 @@ def series_document(study_uid: str, series_uid: str, instances: bytes, rejected:
     """The document that says that `instances` (a JSON array, its bytes as they came) are all that the series has."""
     told = b',"rejected":' + msgspec.json.encode(dict(sorted(rejected.items()))) if rejected else b""
     return b'{"series":"%b/%b"%b,"instances":%b}' % (study_uid.encode(), series_uid.encode(), told, instances)
+
+
+def without_instances(instances: bytes, sop_uids: Collection[str]) -> bytes:
+    """The JSON array without the data sets of these instances. Raises msgspec.DecodeError."""
+    items = _array(instances)
+    kept = [one for one in items if JsonValues(_object(one)).text(0x00080018) not in sop_uids]
+    return msgspec.json.encode(kept)
 
 
 def deletion_document(gone: Sequence[str], reason: str) -> bytes:

@@ -230,11 +230,30 @@ def test_unchanged_study_costs_no_question_and_a_late_image_brings_it_again(arch
 
 def test_rejection_note_withdraws_what_it_names(archive: DimsePeer) -> None:
     images = ct("A1", 3)
-    archive.put([*images, rejection_note(images[:1], "113037")])
+    archive.put([*images, rejection_note(images[:1])])
     batches = pull(config(archive))
-    assert read(records(batches)[key(images)]).rejected == {images[0].sop_uid: "113037"}
+    assert read(records(batches)[key(images)]).rejected == {images[0].sop_uid: "113001"}
     assert records(batches).keys() == {key(images)}
     assert sum(one.ignored.get("rejection-note", 0) for one in batches) == 1
+
+
+def test_every_note_of_a_study_is_read_and_patient_safety_withdraws_all(archive: DimsePeer) -> None:
+    images = ct("A1", 3)
+    many = [rejection_note(images[:1], SOPInstanceUID=f"2.25.7{n}", InstanceNumber=n) for n in range(3)]
+    safety = rejection_note(images[:1], "113037", SOPInstanceUID="2.25.80", InstanceNumber=9)
+    archive.put([*images, *many, safety])
+    batches = pull(config(archive, headers_per_series=1))
+    assert read(records(batches)[key(images)]).rejected == {one.sop_uid: "113037" for one in images}
+
+
+def test_key_object_selection_whose_header_does_not_come_withdraws_all(archive: DimsePeer) -> None:
+    images = ct("A1", 3)
+    archive.put([*images, rejection_note(images[:1], "113000")])
+    archive.faults.aborts_get_after = 0
+    found = records(pull(config(archive)))[key(images)]
+    assert set(read(found).rejected.values()) == {"unreadable-note"}
+    assert len(read(found).rejected) == 3
+    assert not read(records(pull(config(archive, retrieve="none")))[key(images)]).rejected
 
 
 def test_study_that_the_archive_cannot_send_keeps_no_other_waiting(archive: DimsePeer) -> None:

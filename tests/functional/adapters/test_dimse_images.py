@@ -13,6 +13,7 @@ import pytest
 from adapters.dimse import open_archive
 from adapters.dimse.archive import DimseArchive
 from service.ingest.archive import CannotRender, HeldInstance, NotHeld, Place, View
+from service.ingest.dicom.rejections import Rejections
 from service.ingest.source import Fatal, Limits, Retriable, SourceConfig, SourceError
 from tests.support.archives import Instance, ct, rejection_note, two_patients, us_cine
 from tests.support.dimse_peer import AET, DimsePeer, Faults
@@ -76,26 +77,27 @@ def test_instances_are_listed_with_their_place(peer: DimsePeer, archive: DimseAr
 
 def test_study_is_asked_anew_and_told_with_its_owner_and_notes(peer: DimsePeer, archive: DimseArchive) -> None:
     images = ct("A1", 3)
-    peer.put([*images, rejection_note(images[:1])])
+    note = rejection_note(images[:1])
+    peer.put([*images, note])
     held = archive.find_study(images[0].study_uid, frozenset({"A1", "X"}))
-    assert (held.patient_id, held.instances, held.rejections) == ("A1", 4, ("113001",))
+    assert (held.patient_id, held.instances) == ("A1", 4)
+    assert held.rejections == Rejections("", {images[0].sop_uid: "113001"}, frozenset({note.sop_uid}))
     assert {one.modality: one.instances for one in held.series} == {"CT": 3, "KO": 1}
 
 
 @pytest.mark.parametrize(
-    ("images", "patients", "more", "code"),
+    ("images", "patients", "code"),
     [
-        (ct("A1", 2), {"B"}, {}, "other-patient"),
-        (two_patients(), set(), {}, "ambiguous"),
-        (ct("A1", 2, InstanceAvailability="OFFLINE"), set(), {}, "offline"),
-        (ct("A1", 2), set(), {"rejected": True}, "rejected"),
+        (ct("A1", 2), {"B"}, "other-patient"),
+        (two_patients(), set(), "ambiguous"),
+        (ct("A1", 2, InstanceAvailability="OFFLINE"), set(), "offline"),
     ],
-    ids=["other-patient", "ambiguous", "offline", "rejected"],
+    ids=["other-patient", "ambiguous", "offline"],
 )
 def test_study_that_may_not_be_opened_is_refused(
-    peer: DimsePeer, archive: DimseArchive, images: list[Instance], patients: set[str], more: dict[str, bool], code: str
+    peer: DimsePeer, archive: DimseArchive, images: list[Instance], patients: set[str], code: str
 ) -> None:
-    peer.put([*images, rejection_note(images)] if more else images)
+    peer.put(images)
     with pytest.raises(NotHeld) as told:
         archive.find_study(images[0].study_uid, frozenset(patients))
     assert told.value.code == code

@@ -23,6 +23,7 @@ from service.ingest.archive import (
     Place,
     View,
 )
+from service.ingest.dicom.rejections import UNREADABLE, Rejections
 from service.ingest.source import Fatal, Retriable, Skippable, SourceConfig, SourceError
 from tests.support.archives import Instance, ct, rejection_note, sr, two_patients
 from tests.support.dicomweb_server import DicomWebServer
@@ -66,7 +67,7 @@ def files(archive: DicomWebArchive, place: Place, *syntax: str) -> dict[str, byt
 def test_study_is_found_under_its_patient_with_its_series(server: DicomWebServer, archive: DicomWebArchive) -> None:
     server.put([sr(STUDY)])
     found = archive.find_study(FIRST.study_uid, frozenset({"A000123", "other"}))
-    assert (found.patient_id, found.instances, found.rejections) == ("A000123", 4, ())
+    assert (found.patient_id, found.instances, found.rejections) == ("A000123", 4, Rejections())
     assert {one.series_uid: (one.modality, one.instances) for one in found.series}[FIRST.series_uid] == ("CT", 3)
 
 
@@ -110,15 +111,23 @@ def test_study_that_is_not_online_is_said_so(
     assert refused.value.code == code
 
 
-def test_rejection_notes_are_told_and_a_study_rejected_whole_is_refused(
+def test_rejection_notes_are_told(server: DicomWebServer, archive: DicomWebArchive) -> None:
+    note = rejection_note(STUDY[:1])
+    server.put([note])
+    told = archive.find_study(FIRST.study_uid, ANYBODY).rejections
+    assert (told.study, dict(told.images), told.notes) == ("", {FIRST.sop_uid: "113001"}, {note.sop_uid})
+    server.put([rejection_note(STUDY[:1], "113037")])
+    assert archive.find_study(FIRST.study_uid, ANYBODY).rejections.study == "113037"
+
+
+def test_key_object_selection_that_is_listed_and_not_given_forbids_the_study(
     server: DicomWebServer, archive: DicomWebArchive
 ) -> None:
-    server.put([rejection_note(STUDY[:1], "113037")])
-    assert archive.find_study(FIRST.study_uid, ANYBODY).rejections == ("113037",)
-    server.put([rejection_note(STUDY, "113001")])
-    with pytest.raises(NotHeld) as refused:
-        archive.find_study(FIRST.study_uid, ANYBODY)
-    assert refused.value.code == "rejected"
+    note = rejection_note(STUDY[:1], "113000")
+    server.put([note])
+    assert not archive.find_study(FIRST.study_uid, ANYBODY).rejections.study
+    server.faults.metadata = {note.series_uid: b"[]"}
+    assert archive.find_study(FIRST.study_uid, ANYBODY).rejections.study == UNREADABLE
 
 
 def test_instances_of_a_series_are_all_found_page_by_page(server: DicomWebServer) -> None:

@@ -425,16 +425,38 @@ def test_rejected_instances_are_not_counted_and_a_rejected_series_is_withdrawn(
     study = small(n=3)
     server.put(study)
     puller.run()
-    server.put([rejection_note(study[:1], "113037", **on(TODAY))])
+    server.put([rejection_note(study[:1], "113001", **on(TODAY))])
     assert sum((Counter(one.ignored) for one in puller.batches()), Counter()) == {"rejection-note": 1}
     assert puller.instances == 2
-    server.put([rejection_note(study[1:], "113001", **on(TODAY))])
+    server.put([rejection_note(study[1:], "113039", **on(TODAY))])
     gone = [one for one in puller.run() if one.is_deletion]
     assert [one.key for one in gone] == [key_of(study[0])]
-    assert json.loads(gone[0].body) == {"deleted": [key_of(study[0]).removeprefix("series/")], "reason": "113037"}
+    assert json.loads(gone[0].body) == {"deleted": [key_of(study[0]).removeprefix("series/")], "reason": "113039"}
     assert all(
         one.instances <= 0 or one.facts["Modality"] == "KO" for one in puller.house.store.of("h1").series.values()
     )
+
+
+@pytest.mark.parametrize(("code", "reason"), [("113037", "113037"), ("113038", "113038"), ("777", "unknown-note")])
+def test_note_that_casts_doubt_on_the_study_withdraws_all_its_series(
+    server: DicomWebServer, puller: Puller, code: str, reason: str
+) -> None:
+    study = small(n=3)
+    server.put([*study, rejection_note(study[:1], code, **on(TODAY))])
+    (gone,) = puller.run()
+    assert json.loads(gone.body) == {"deleted": [key_of(study[0]).removeprefix("series/")], "reason": reason}
+    assert puller.instances == 0
+
+
+def test_key_object_selection_that_cannot_be_read_withdraws_the_study_and_waits(
+    server: DicomWebServer, puller: Puller
+) -> None:
+    study, note = small(n=3), rejection_note(small(n=3)[:1], "113000", **on(TODAY))
+    server.put([*study, note])
+    server.faults.metadata = {note.series_uid: b"<html/>"}
+    found = {one.key: one for one in puller.run()}
+    assert json.loads(found.pop(key_of(study[0])).body)["reason"] == "unreadable-note"
+    assert [one.problem[0] for one in found.values() if one.problem] == ["not-dicomweb"]
 
 
 @pytest.mark.parametrize("cut", [1, 100, -1, -30])
@@ -467,7 +489,7 @@ def test_check_says_what_it_found_and_takes_a_sample(server: DicomWebServer, pul
     with closing(puller.source()) as source:
         found = source.check()
     assert found.is_ready
-    assert {one.level for one in found.findings} == {Level.OK}
+    assert {one.name for one in found.findings if one.level is not Level.OK} == {"transport"}  # no TLS on loopback
     assert len(found.sample) == 1
     assert "A000123" not in repr(found.findings)
 
@@ -475,7 +497,9 @@ def test_check_says_what_it_found_and_takes_a_sample(server: DicomWebServer, pul
 def test_check_of_an_empty_archive_warns(puller: Puller) -> None:
     with closing(puller.source()) as source:
         found = source.check()
-    assert [one.level for one in found.findings] == [Level.OK, Level.WARNING]
+    assert {one.name: one.level for one in found.findings if one.name != "transport"} == {
+        "reached": Level.OK, "studies": Level.WARNING,
+    }  # fmt: skip
 
 
 def test_check_warns_of_what_will_hurt(server: DicomWebServer, puller: Puller) -> None:
@@ -484,7 +508,7 @@ def test_check_warns_of_what_will_hurt(server: DicomWebServer, puller: Puller) -
     server.faults.without_counts = True
     with closing(puller.source()) as source:
         found = source.check()
-    assert {one.name for one in found.findings if one.level is Level.WARNING} == {"patients", "counts"}
+    assert {one.name for one in found.findings if one.level is Level.WARNING} == {"transport", "patients", "counts"}
 
 
 def test_check_finds_series_that_cannot_be_used(server: DicomWebServer, puller: Puller) -> None:
