@@ -63,7 +63,9 @@ class _View:
         if rows:
             self._show_rows(rows)
         used = {reuse["candidate"] for reuse in order["reuse"]}
-        elsewhere = {_key(one) for n, each in enumerate(order["candidates"]) if n not in used for one in _own(each)}
+        keys = [{_key(one) for one in _own(each)} for each in order["candidates"]]
+        here = set().union(*(keys[n] for n in used))
+        elsewhere = set().union(*keys) - here  # told below, with the candidate that has it
         self._reasons(one for one in order["reasons"] if _key(one) not in elsewhere)
         self._others(order, used)
 

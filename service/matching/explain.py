@@ -83,7 +83,7 @@ def explain(reason: Reason, policy: Policy) -> tuple[str, str]:
 
 _SUMMARIES: dict[Outcome, tuple[str, str]] = {
     Outcome.REUSABLE: ("{name}：可互认，无需重复检查", "{name}: can be reused"),
-    Outcome.REVIEW: ("{name}：有外院结果，请医师判断是否互认", "{name}: results exist; your judgement is needed"),
+    Outcome.REVIEW: ("{name}：有既往结果，请医师判断是否互认", "{name}: results exist; your judgement is needed"),
     Outcome.PARTIAL: ("{name}：{reuse}，只需重复：{repeat}", "{name}: {reuse}; repeat only: {repeat}"),
     Outcome.NOT_REUSABLE: ("{name}：有既往结果，但不能互认", "{name}: earlier results exist but cannot be reused"),
     Outcome.NO_RESULT: ("{name}：没有可用的既往结果", "{name}: no earlier result"),

@@ -112,6 +112,16 @@ def test_reason_of_the_order_is_not_repeated_below_its_candidate() -> None:
     assert shown(answer(PARTIAL)).count("[outside-window]") == 1
 
 
+def test_reason_of_what_is_taken_is_told_though_a_candidate_not_taken_has_it_too() -> None:
+    missing = reason("report-missing", "review", "CT.CHEST", "只有影像，没有报告")
+    taken, other = (candidate(result("CT.CHEST", None, None, missing), verdict="review") for _ in range(2))
+    given = order("review", reuse=[{"item": "CT.CHEST", "decision": "review", "candidate": 0}], reasons=[missing],
+                  candidates=[taken, other])  # fmt: skip
+    before, _, after = shown(answer(given)).partition("其他既往结果")
+    assert "[report-missing]" in before
+    assert "[report-missing]" in after
+
+
 def test_english_names_ages_and_reasons() -> None:
     text = shown(answer(PARTIAL), "en")
     assert "11 days ago" in line_with(text, "Hemoglobin")
