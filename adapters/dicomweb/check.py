@@ -8,22 +8,23 @@ from datetime import date, timedelta
 from adapters.dicomweb.days import Day, Days, ListedStudy
 from adapters.dicomweb.questions import Questions
 from adapters.dicomweb.records import read_study
-from service.ingest.source import Finding, Level, RawRecord, Readiness
+from adapters.transport.findings import of_line
+from service.ingest.source import Finding, Level, RawRecord, Readiness, SourceConfig
 
 _DAYS = 7
 _STUDIES = 5
 _SAMPLE = 20
 
 
-def check_archive(questions: Questions, days: Days, today: Callable[[], date]) -> Readiness:
+def check(config: SourceConfig, questions: Questions, days: Days, today: Callable[[], date]) -> Readiness:
     """Asks, lists and samples. Raises SourceError when there is nothing to talk to."""
-    questions.ask("studies", [("StudyInstanceUID", "2.25.0")])
-    findings = [Finding("reached", Level.OK, "The archive answers QIDO-RS.")]
+    questions.probe()
+    findings = [of_line(config), Finding("reached", Level.OK, "the archive answers QIDO-RS")]
     day, found = _latest(days, today())
     if not found.studies:
-        text = f"No study is dated in the last {_DAYS} days; is it the archive in use, and may this account see all?"
+        text = f"no study is dated in the last {_DAYS} days; is it the archive in use, and may this account see all?"
         return Readiness((*findings, Finding("studies", Level.WARNING, text)))
-    findings.append(Finding("studies", Level.OK, f"{len(found.studies)} studies on {day.isoformat()}."))
+    findings.append(Finding("studies", Level.OK, f"{len(found.studies)} studies on {day.isoformat()}"))
     findings += _of_rows(found)
     records, whole = _sample(questions, list(found.studies.values())[:_STUDIES])
     findings.append(_of_metadata(records, whole))
@@ -46,15 +47,15 @@ def _of_rows(found: Day) -> list[Finding]:
     studies = found.studies.values()
     if found.ignored:
         told = ", ".join(f"{n} {reason}" for reason, n in sorted(found.ignored.items()))
-        findings.append(Finding("rows", Level.WARNING, f"Rows that do not answer the question are left out: {told}."))
+        findings.append(Finding("rows", Level.WARNING, f"rows that do not answer the question are left out: {told}"))
     if not found.is_whole:
-        text = "The archive cuts its lists and ignores offset; deletions cannot be told. Raise its limit of rows."
+        text = "the archive cuts its lists and ignores offset, so deletions cannot be told; raise its limit of rows"
         findings.append(Finding("paging", Level.WARNING, text))
     if shared := sum(len(one.patients) > 1 for one in studies):
-        text = f"{shared} studies stand under two patients each; they are shown to nobody until that is mended there."
+        text = f"{shared} studies stand under two patients each; they are shown to nobody until that is mended there"
         findings.append(Finding("patients", Level.WARNING, text))
     if any(not series.count.isdigit() for one in studies for series in one.series.values()):
-        text = "Series come without their number of instances (0020,1209): growing studies cannot be told."
+        text = "series come without their number of instances (0020,1209): growing studies cannot be told"
         findings.append(Finding("counts", Level.WARNING, text))
     return findings
 
@@ -67,9 +68,8 @@ def _sample(questions: Questions, studies: list[ListedStudy]) -> tuple[list[RawR
 def _of_metadata(records: list[RawRecord], whole: bool) -> Finding:
     bad = [one.problem[0] for one in records if one.problem]
     if bad:
-        return Finding(
-            "metadata", Level.PROBLEM, f"{len(bad)} of {len(records)} series cannot be used: {sorted(set(bad))}."
-        )
+        text = f"{len(bad)} of {len(records)} series cannot be used: {', '.join(sorted(set(bad)))}"
+        return Finding("metadata", Level.PROBLEM, text)
     if not whole:
-        return Finding("metadata", Level.WARNING, "The metadata of some series name fewer instances than are listed.")
-    return Finding("metadata", Level.OK, f"The metadata of {len(records)} series were read.")
+        return Finding("metadata", Level.WARNING, "the metadata of some series name fewer instances than are listed")
+    return Finding("metadata", Level.OK, f"the metadata of {len(records)} series were read")

@@ -73,6 +73,10 @@ class Questions:
         """The first rows that answer; a question that has one answer, or a few."""
         return self._rows(path, keys, (), 0)
 
+    def probe(self) -> None:
+        """Asks for a study that is nowhere (`2.25.0`): the cheapest question there is. Raises SourceError."""
+        self.ask("studies", [("StudyInstanceUID", "2.25.0")])
+
     def all_or_refuse(self, path: str, fields: Sequence[str] = ()) -> list[Row]:
         """As `search`, for lists that cannot be cut smaller."""
         try:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from adapters.dicomweb.check import check_archive
+from adapters.dicomweb.check import check
 from adapters.dicomweb.cursor import CLOSED, FAILED, SEEN, TAKEN, Progress
 from adapters.dicomweb.days import Day, Days, ListedStudy
 from adapters.dicomweb.options import Options, read_options
@@ -101,11 +101,11 @@ class DicomWebSource:
 
     def check(self) -> Readiness:
         """See `Source`."""
-        return check_archive(self._questions, self._days, self._today)
+        return check(self._config, self._questions, self._days, self._today)
 
     def probe(self) -> None:
         """See `Source`."""
-        self._questions.ask("studies", [("StudyInstanceUID", "2.25.0")])
+        self._questions.probe()
 
     def close(self) -> None:
         """Lets go of connections."""

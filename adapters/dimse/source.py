@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from adapters.dimse import queries
+from adapters.dimse.check import check
 from adapters.dimse.conversation import Conversation
+from adapters.dimse.cursor import Known, Progress, Studies
 from adapters.dimse.finding import Finder, Found
 from adapters.dimse.headers import GetHeaders, ReadsHeaders, TakingTurns
 from adapters.dimse.move import MoveHeaders
 from adapters.dimse.peer import Peer
-from adapters.dimse.progress import Known, Progress, Studies
 from adapters.dimse.queries import Row
-from adapters.dimse.readiness import look
 from adapters.dimse.study import StudyRead, StudyReader, two_patients
 from service.domain.times import parse_when
 from service.ingest.dicom.times import read_date, read_time
@@ -45,8 +45,8 @@ class DimseSource:
         self._talk.echo()
 
     def check(self) -> Readiness:
-        """See `adapters.dimse.readiness`."""
-        return look(self._talk, self._finder(), self._headers, self._today())
+        """See `adapters.dimse.check`."""
+        return check(self._peer.config, self._talk, self._finder(), self._headers, self._today())
 
     def pull(self, cursor: Cursor | None) -> Iterator[Pulled]:
         """Day by day; each day ends with a listing of all its series, where the archive gave all of them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from adapters.fhir.capabilities import Capabilities
 from adapters.fhir.cursor import State
 from adapters.fhir.deletions import way_of
 from adapters.fhir.followup import FollowUp
@@ -12,6 +13,7 @@ from adapters.fhir.options import IN_ORDER, Options
 from adapters.fhir.pages import Page, Row
 from adapters.fhir.questions import Params, Server, open_server
 from adapters.transport import GuardedClient
+from adapters.transport.findings import of_line, of_sample
 from service.ingest.source import Finding, Level, RawRecord, Readiness, SourceConfig, SourceError
 
 _SAMPLE = 20
@@ -25,10 +27,10 @@ def check(client: GuardedClient, config: SourceConfig, options: Options) -> Read
     """Asks what the server can, tries it, takes a sample. Raises SourceError where there is nothing to talk to."""
     server = open_server(client, config, options)
     sample = _sample(server)
-    findings = [_way(config), _version(server), *_types(server), _clock(server)]
+    findings = [of_line(config), version_of(server.capabilities), *_types(server), _clock(server)]
     for tried in (_searched, _stamped, _deletions):
         findings += _tried(tried, server)
-    findings.append(_sampled(sample))
+    findings.append(of_sample(sample))
     told = {kind: sorted(server.offers(kind).interactions) for kind in server.types}
     return Readiness(tuple(findings), server.capabilities.software, told, tuple(sample))
 
@@ -40,15 +42,8 @@ def _tried(look: Callable[[Server], Iterator[Finding]], server: Server) -> list[
         return [Finding(look.__name__.strip("_"), Level.PROBLEM, error.message)]
 
 
-def _way(config: SourceConfig) -> Finding:
-    if config.address.startswith("https:"):
-        return Finding("transport", Level.OK, f"TLS; credentials: {config.credentials}")
-    text = f"no TLS: what is read can be listened to; set an https address (credentials: {config.credentials})"
-    return Finding("transport", Level.WARNING, text)
-
-
-def _version(server: Server) -> Finding:
-    told = server.capabilities
+def version_of(told: Capabilities) -> Finding:
+    """What the server says it is."""
     return Finding("version", Level.OK, f"FHIR {told.version}, {told.software or 'software not said'}")
 
 
@@ -114,13 +109,6 @@ def _deletions(server: Server) -> Iterator[Finding]:
     ways = sorted({way_of(server, kind) for kind in server.types if server.is_swept(kind)})
     level = Level.WARNING if "none" in ways else Level.OK
     yield Finding("deletions", level, f"learned by {', '.join(ways)}")
-
-
-def _sampled(sample: list[RawRecord]) -> Finding:
-    bad = sum(one.problem is not None for one in sample)
-    if not sample:
-        return Finding("sample", Level.WARNING, "the server holds no report that this account may read")
-    return Finding("sample", Level.WARNING if bad else Level.OK, f"{len(sample)} records, {bad} of them with a problem")
 
 
 def _sample(server: Server) -> list[RawRecord]:

@@ -18,8 +18,10 @@ from service.ingest.fhir_r4.shapes import SHAPES
 from service.ingest.source import FHIR_JSON, Fatal, RawRecord, Retriable
 from service.ingest.strict_json import BadJson, start_of_text
 
-_ID = re.compile(r"[^\s/#|?]{1,120}")
-_TAIL = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([^\s/#|?]{1,120})(?:/_history/[^/]+)?$")
+ID = re.compile(r"[^\s/#|?]{1,120}")
+"""An id as servers give it: not all keep to FHIR's own form (datatypes.html#id)."""
+REFERENCE_END = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([^\s/#|?]{1,120})(?:/_history/[^/]+)?$")
+"""Where a reference or a URL ends in `Type/id`, or in a version of it."""
 _NUMBER = re.compile(r'(?:^|["/])(\d{1,18})"?$')
 _TEMPORARY = {"transient", "lock-error", "no-store", "exception", "timeout", "incomplete", "throttled", "processing"}
 _NO_ACCESS = {"security", "login", "unknown", "expired", "forbidden", "suppressed"}
@@ -233,7 +235,7 @@ def _read_entry(page: Page, raw: bytes, asked: str, zone: tzinfo) -> None:
 def _row(body: bytes, peek: _Peek, entry: _Entry, mode: str | None, asked: str, zone: tzinfo, method: str) -> Row:
     kind = peek.resource_type or asked
     name = str(peek.id) if peek.id is not None else _name_in(entry.full_url, kind)
-    if not _ID.fullmatch(name):
+    if not ID.fullmatch(name):
         return _unusable(body, BadJson("bad-id", "a resource of a search has an id of 1 to 64 characters"), kind)
     stamp = peek.meta.last_updated if peek.meta else None
     if stamp is None and method and entry.response:
@@ -246,7 +248,7 @@ def _row(body: bytes, peek: _Peek, entry: _Entry, mode: str | None, asked: str, 
 def _read_deletion(page: Page, raw: bytes, entry: _Entry, zone: tzinfo) -> None:
     """A deletion in a history: the entry itself is what the source says of it (FHIR R4 http.html#history)."""
     url = (entry.request.url if entry.request else None) or entry.full_url or ""
-    match = _TAIL.search(url)
+    match = REFERENCE_END.search(url)
     if match is None:
         problem = BadJson("delete-unclear", "DELETE names no single resource; expected request.url as Type/id")
         page.rows.append(replace(_unusable(raw, problem, "Bundle"), method="DELETE"))
@@ -262,12 +264,12 @@ def _read_deletion(page: Page, raw: bytes, entry: _Entry, zone: tzinfo) -> None:
 def _unusable(body: bytes, error: BadJson, kind: str, entry: _Entry | None = None) -> Row:
     """A row that is kept and rejected. Without an id it is known by its bytes."""
     name = _name_in(entry.full_url, kind) if entry else ""
-    key = f"{kind}/{name}" if _ID.fullmatch(name) else f"{kind}/~{hashlib.sha256(body).hexdigest()[:32]}"
+    key = f"{kind}/{name}" if ID.fullmatch(name) else f"{kind}/~{hashlib.sha256(body).hexdigest()[:32]}"
     return Row(RawRecord(key, FHIR_JSON, body, problem=(error.code, error.reason)), kind)
 
 
 def _name_in(url: str | None, kind: str) -> str:
-    match = _TAIL.search(url or "")
+    match = REFERENCE_END.search(url or "")
     return match[2] if match and match[1] == kind else ""
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from adapters.fhir.capabilities import read_capabilities
+from adapters.fhir.check import version_of
 from adapters.fhir.pages import read_page
 from adapters.fhir_bulk.export import Exports
 from adapters.fhir_bulk.options import Options
 from adapters.transport import GuardedClient
+from adapters.transport.findings import of_line, of_sample
 from service.ingest.source import Finding, Level, RawRecord, Readiness, SourceConfig, SourceError
 
 _JSON = {"Accept": "application/fhir+json"}
@@ -20,20 +22,14 @@ def check(client: GuardedClient, config: SourceConfig, options: Options, exports
     """Raises SourceError where there is nothing to talk to."""
     answer = client.get("metadata", headers=_JSON)
     told = read_capabilities(answer.body)
-    findings = [
-        _way(config),
-        Finding("version", Level.OK, f"FHIR {told.version}, {told.software or 'software not said'}"),
-    ]
-    findings.append(_export(exports, options, answer.server_time or datetime.now(UTC)))
+    exported = _export(exports, options, answer.server_time or datetime.now(UTC))
     sample, found = _sample(client, config)
-    return Readiness((*findings, found), told.software, {"export": options.path, "types": options.asked}, tuple(sample))
-
-
-def _way(config: SourceConfig) -> Finding:
-    if config.address.startswith("https:"):
-        return Finding("transport", Level.OK, f"TLS; credentials: {config.credentials}")
-    text = f"no TLS: what is read can be listened to; set an https address (credentials: {config.credentials})"
-    return Finding("transport", Level.WARNING, text)
+    return Readiness(
+        (of_line(config), version_of(told), exported, found),
+        told.software,
+        {"export": options.path, "types": options.asked},
+        tuple(sample),
+    )
 
 
 def _export(exports: Exports, options: Options, now: datetime) -> Finding:
@@ -54,8 +50,4 @@ def _sample(client: GuardedClient, config: SourceConfig) -> tuple[list[RawRecord
         text = f"no sample: searches are not answered ({error.code}); the first export shows what there is"
         return [], Finding("sample", Level.WARNING, text)
     sample = [one.record for one in rows][:_SAMPLE]
-    bad = sum(one.problem is not None for one in sample)
-    if not sample:
-        return [], Finding("sample", Level.WARNING, "the server holds no report that this account may read")
-    level = Level.WARNING if bad else Level.OK
-    return sample, Finding("sample", level, f"{len(sample)} records, {bad} of them with a problem")
+    return sample, of_sample(sample)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import Raw, Struct
 
+from adapters.fhir.pages import ID, REFERENCE_END
 from adapters.fhir_bulk.manifest import ExportFile, Section
 from service.ingest.fhir_r4.shapes import SHAPES
 from service.ingest.source import FHIR_JSON, RawRecord
@@ -19,9 +20,7 @@ EXPORT_ERROR = "export-error"
 
 _KEPT_OF_LARGE = 64 * 1024
 _BLANK = b" \t\r\xef\xbb\xbf"  # a byte order mark may stand before the first line
-_ID = re.compile(r"[^\s/#|?]{1,120}")
 _NAME = re.compile(r"[A-Za-z]{1,40}")
-_REF = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([^\s/#|?]{1,120})(?:/_history/[^/]+)?$")
 _CODE = re.compile(r"[a-z-]{1,40}")
 
 
@@ -155,7 +154,7 @@ def _take_resource(taken: Taken, line: Line, kind: str) -> None:
         found = peek.resource_type or ""
         told = found if _NAME.fullmatch(found) else "no resource"
         taken.records.append(_unusable(line, kind, "wrong-file", f"{told} stands in a file announced as {kind}"))
-    elif not _ID.fullmatch(name):
+    elif not ID.fullmatch(name):
         reason = "a resource of an export has an id of 1 to 64 characters"
         taken.records.append(_unusable(line, kind, "bad-id", reason))
     else:
@@ -170,7 +169,7 @@ def _take_deletions(taken: Taken, line: Line, kind: str) -> None:
         return
     for raw in bundle.entry:
         request = _entry(raw).request
-        match = _REF.search(request.url)
+        match = REFERENCE_END.search(request.url)
         if request.method != "DELETE" or match is None:
             entry = Line(line.number, bytes(raw), len(raw))
             reason = "an entry of a file of deletions is no DELETE of one resource (Type/id)"

@@ -13,9 +13,12 @@ from service.ingest.source import Fatal, SourceConfig
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-def own_options(config: SourceConfig, kind: type[T], ranges: Mapping[str, tuple[float, float]]) -> T:
-    """The options of a source as a `kind`, numbers within `ranges`. Raises Fatal `bad-option` naming the key."""
-    own = {key: value for key, value in config.options.items() if key not in OPTIONS}
+def own_options(
+    config: SourceConfig, kind: type[T], ranges: Mapping[str, tuple[float, float]], shared: Collection[str] = OPTIONS
+) -> T:
+    """The options of a source as a `kind`, numbers within `ranges`; those in `shared` are read by others. Raises Fatal
+    `bad-option` naming the key."""
+    own = {key: value for key, value in config.options.items() if key not in shared}
     try:
         options = msgspec.convert(own, kind)
     except msgspec.ValidationError as error:

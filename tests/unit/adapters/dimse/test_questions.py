@@ -16,7 +16,7 @@ from adapters.dimse import queries
 from adapters.dimse.contexts import COMMON, MOST, ORIGINALS, for_get, for_questions, foreign
 from adapters.dimse.finding import Finder
 from adapters.dimse.peer import read_peer
-from adapters.dimse.progress import Known, Progress
+from adapters.dimse.cursor import Known, Progress
 from adapters.dimse.statuses import lost, refusal, rejection
 from service.ingest.source import Fatal, Retriable, SourceConfig
 

@@ -10,17 +10,20 @@ from adapters.dimse.finding import Finder, Found
 from adapters.dimse.headers import ReadsHeaders
 from adapters.dimse.queries import Row
 from adapters.dimse.study import StudyReader
-from service.ingest.source import Fatal, Finding, Level, RawRecord, Readiness, Retriable
+from adapters.transport.findings import of_line
+from service.ingest.source import Fatal, Finding, Level, RawRecord, Readiness, Retriable, SourceConfig
 
 _DAYS = 31
 _SAMPLE = 20
 _HEADERS = 4  # of one series: it is a sample
 
 
-def look(talk: Conversation, finder: Finder, headers: ReadsHeaders | None, today: date) -> Readiness:
+def check(
+    config: SourceConfig, talk: Conversation, finder: Finder, headers: ReadsHeaders | None, today: date
+) -> Readiness:
     """Echoes, looks for the newest day with studies, and reads some of them. Raises SourceError when nobody answers."""
     talk.echo()
-    findings = [Finding("echo", Level.OK, "the archive answers C-ECHO and knows our AE title")]
+    findings = [of_line(config), Finding("echo", Level.OK, "the archive answers C-ECHO and knows our AE title")]
     day, found = _newest_day(finder, today)
     findings.append(_days(day, found))
     findings += _rows(found)
