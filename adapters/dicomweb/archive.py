@@ -41,12 +41,13 @@ from service.ingest.archive import (
     Place,
     View,
     is_uid,
+    require_online,
+    sole_owner,
 )
 from service.ingest.dicom.rejections import KEY_OBJECTS, Rejections, read_rejections
 from service.ingest.source import DICOM_JSON, Fatal, Retriable, SourceConfig
 
 _GONE = frozenset({404, 410})
-_AWAY = frozenset({"OFFLINE", "UNAVAILABLE"})  # PS3.3 C.4.23.1.1, Instance Availability
 _RENDERED_BYTES = 64 * 1024 * 1024
 _THUMBNAIL = (200, 200)
 _BULK = "application/octet-stream"
@@ -68,17 +69,9 @@ class DicomWebArchive:
         rows = [one for one in found if one.text(STUDY) == study_uid]
         if not rows:
             raise NotHeld("not-held", "the archive does not list the study")
-        owners = {one.text(PATIENT_ID) for one in rows}
-        if len(owners) > 1:
-            raise NotHeld(
-                "ambiguous", "the archive has the study under several patients; they must be told apart there"
-            )
-        (owner,) = owners
-        if patient_ids and owner not in patient_ids:
-            raise NotHeld("other-patient", "the archive has the study under another patient")
+        owner = sole_owner([one.text(PATIENT_ID) for one in rows], patient_ids)
         availability = rows[0].text(0x00080056).upper()
-        if availability in _AWAY:
-            raise NotHeld("offline", "the archive says that the images are not online")
+        require_online(availability)
         series = self._series(path, study_uid, owner)
         notes = self._rejections(path, series)
         return HeldStudy(study_uid, owner, series, _number(rows[0], 0x00201208), availability, notes)
@@ -182,7 +175,7 @@ class DicomWebArchive:
 
     def probe(self) -> None:
         """See `ImageArchive`."""
-        self._questions.ask("studies", [("StudyInstanceUID", "2.25.0")])
+        self._questions.probe()
 
     def close(self) -> None:
         """Lets go of connections."""

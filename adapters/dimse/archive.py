@@ -31,6 +31,8 @@ from service.ingest.archive import (
     Parts,
     Place,
     View,
+    require_online,
+    sole_owner,
 )
 from service.ingest.dicom.charsets import read_terms
 from service.ingest.dicom.elements import UnreadableDicom
@@ -39,7 +41,6 @@ from service.ingest.dicom.rejections import KEY_OBJECTS, Rejections, read_reject
 from service.ingest.dicom.values import FileValues
 from service.ingest.source import DICOM, DICOM_JSON, Fatal, SourceConfig
 
-_AWAY = frozenset(("OFFLINE", "UNAVAILABLE"))  # PS3.3 C.4.23.1.1, Instance Availability
 _PIECE = 256 * 1024
 
 
@@ -57,17 +58,10 @@ class DimseArchive:
             rows, series = finder.study(study_uid), finder.series(study_uid)
         if not rows:
             raise NotHeld("not-held", "the archive does not list the study")
-        owners = {one.values.text(queries.PATIENT_ID) for one in rows}
-        if len(owners | {one.values.text(queries.PATIENT_ID) for one in series} - {""}) > 1:
-            raise NotHeld(
-                "ambiguous", "the archive has the study under several patients; they must be told apart there"
-            )
-        (owner,) = owners
-        if patient_ids and owner not in patient_ids:
-            raise NotHeld("other-patient", "the archive has the study under another patient")
+        named = {one.values.text(queries.PATIENT_ID) for one in series} - {""}
+        owner = sole_owner({one.values.text(queries.PATIENT_ID) for one in rows} | named, patient_ids)
         availability = rows[0].values.text(queries.AVAILABILITY).upper()
-        if availability in _AWAY:
-            raise NotHeld("offline", "the archive says that the images are not online")
+        require_online(availability)
         held = tuple(map(_series, series))
         count = rows[0].number(queries.STUDY_INSTANCES)
         return HeldStudy(study_uid, owner, held, count, availability, self._rejections(place, held))

@@ -8,7 +8,7 @@ Methods block; each is called on a thread of the source's own: a sick archive ke
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -47,6 +47,23 @@ class NotHeld(Exception):
 
 class CannotRender(Exception):
     """The archive holds the image and cannot make a picture of it; whoever asked can render the original."""
+
+
+def sole_owner(patients: Collection[str], wanted: Collection[str]) -> str:
+    """The PatientID under which an archive has a study, of all that its rows name. NotHeld `ambiguous` where these are
+    several: whose images they are nobody can say; `other-patient` unless it is among `wanted` (empty: whichever)."""
+    if len(set(patients)) != 1:
+        raise NotHeld("ambiguous", "the archive has the study under several patients; they must be told apart there")
+    (owner,) = set(patients)
+    if wanted and owner not in wanted:
+        raise NotHeld("other-patient", "the archive has the study under another patient")
+    return owner
+
+
+def require_online(availability: str) -> None:
+    """NotHeld `offline` where an archive says that a study cannot be had (Instance Availability, PS3.3 C.4.23.1.1)."""
+    if availability.upper() in ("OFFLINE", "UNAVAILABLE"):
+        raise NotHeld("offline", "the archive says that the images are not online")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from service.domain.codes import NO_IMAGE_MODALITIES
 from service.domain.errors import NotFound, Unavailable
-from service.ingest.archive import HeldInstance, HeldStudy, ImageArchive, NotHeld, Place
+from service.ingest.archive import HeldInstance, HeldStudy, ImageArchive, NotHeld, Place, require_online
 from service.ingest.source import Retriable, SourceError
 from service.registry import images, source_states
 from service.registry.database import Database
@@ -28,7 +28,6 @@ Lists = dict[str, tuple[HeldInstance, ...]]
 
 LASTS_SECONDS = 60.0
 _MOST_REMEMBERED = 200
-_SHUT = frozenset({"OFFLINE", "UNAVAILABLE"})  # PS3.3 C.4.23.1.1
 _RETRY_SECONDS = 30
 
 
@@ -171,8 +170,7 @@ def _look(found: HeldStudy, grant: Grant) -> None:
     the last look before an image leaves."""
     if found.study_uid != grant.holding.study_uid or found.patient_id.strip() not in grant.patient_ids:
         raise NotHeld("other-patient", "the study is held under another patient")
-    if found.availability.upper() in _SHUT:
-        raise NotHeld("offline", "the study is not online")
+    require_online(found.availability)
     if found.rejections.study:
         raise NotHeld("rejected", "a rejection note forbids the study, or does not say what it forbids")
 
