@@ -188,15 +188,6 @@ def _is_placeholder(text: str) -> bool:
     )
 
 
-_DOTS = re.compile(r"[\s·•・‧∙⋅․.。･\u00b7\u2022\u30fb\u119e^]+")  # U+119E: what NFKC makes of the Korean dot
-
-
-def normalise_name(name: str) -> str:
-    """The form in which names are compared: NFKC, without blanks and dot variants, case folded. The original is kept
-    elsewhere."""
-    return _DOTS.sub("", unicodedata.normalize("NFKC", name)).casefold()
-
-
 def has_han(name: str) -> bool:
     """Whether a name is written (partly) in Chinese characters. One in Latin letters only cannot be compared to it."""
     return any("\u3400" <= ch <= "\u9fff" or "\U00020000" <= ch <= "\U0003ffff" or ch == "〇" for ch in name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -136,8 +136,3 @@ class IndexStore(Protocol):
 
     def write(self, rewritten: Rewritten, cause: Cause, actor: str) -> None:
         """Stores what a run came to."""
-
-
-def pairs_of(links: Iterable[Link]) -> set[Pair]:
-    """The pairs of links."""
-    return {one.pair for one in links}

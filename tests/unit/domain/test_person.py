@@ -11,7 +11,6 @@ from service.domain.person import (
     is_local_number,
     is_resident_number,
     normalise_identifier,
-    normalise_name,
     resident_birth_date,
     resident_check,
     resident_sex,
@@ -115,23 +114,6 @@ def test_permanent_residence_card_states_no_sex():
     card = body + resident_check(body)
     assert is_resident_number(card)
     assert (resident_birth_date(card), resident_sex(card)) == ("1987-03-02", None)
-
-
-@pytest.mark.parametrize("dot", "·•・‧∙⋅․.。ㆍ･．｡\u0387^ \u3000\u00a0")
-def test_dots_and_blanks_do_not_count_in_a_name(dot: str):
-    assert normalise_name(f"阿依{dot}古丽") == normalise_name("阿依古丽")
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "equal"),
-    [
-        ("李敏", " 李 敏 ", True), ("Li Min", "LI^MIN", True), ("Ｌｉ Ｍｉｎ", "li min", True), ("𠮷田", "𠮷田", True),
-        ("李敏", "黎敏", False), ("李敏", "李敏儿", False), ("吉田", "𠮷田", False), ("李敏", "Li Min", False),
-        ("張敏", "张敏", False), ("李敏(复诊)", "李敏", False),
-    ],
-)  # fmt: skip
-def test_names_are_equal_in_normal_form_only(one: str, other: str, equal: bool):
-    assert (normalise_name(one) == normalise_name(other)) is equal
 
 
 @pytest.mark.parametrize(
