@@ -31,13 +31,12 @@ _READ_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """How far a run is: records received, those not known before, documents that wait to be read; `done` of `total` as
-    the source counts (0: it does not say)."""
+    """How far a run is: records received, those not known before; `done` of `total` as the source counts (0: it does
+    not say)."""
 
     source: str
     received: int
     stored: int
-    waiting: int
     done: int = 0
     total: int = 0
 
@@ -219,7 +218,7 @@ class PullRun:
 
     def _tell(self, outcome: Outcome, pulled: Pulled) -> None:
         if self._on_progress is not None:
-            self._on_progress(At(outcome.source, outcome.received, outcome.stored, 0, pulled.done, pulled.total))
+            self._on_progress(At(outcome.source, outcome.received, outcome.stored, pulled.done, pulled.total))
 
     @contextmanager
     def _heartbeat(self) -> Iterator[None]:

@@ -30,8 +30,8 @@ def test_without_a_terminal_each_source_speaks_every_few_seconds(capsys: pytest.
     line = lines(lambda: now[0])
     for at in (0.0, 3.0, 5.0, 6.0, 11.0):
         now[0] = at
-        line(At("city", 1000 + int(at), 7, 0, 50, 200))
-    line(At("county", 1, 1, 0))
+        line(At("city", 1000 + int(at), 7, 50, 200))
+    line(At("county", 1, 1))
     assert capsys.readouterr().err.splitlines() == [
         "city: 1,005 received, 7 not known before; 50 of 200", "city: 1,011 received, 7 not known before; 50 of 200",
     ]  # fmt: skip
