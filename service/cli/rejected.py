@@ -16,6 +16,7 @@ app = typer.Typer(help="Input that could not be used: list it, try it again.", n
 def list_(
     institution: Annotated[str | None, typer.Option(help="Only this institution's.")] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also what is done with, and how.")] = False,
 ) -> None:
     """Show what waits: where it is, and why it could not be used."""
     from service.bootstrap import open_parts
@@ -25,10 +26,16 @@ def list_(
     parts = open_parts(load_settings())
     try:
         with parts.database.read() as conn:
-            waiting = rejections.waiting(conn, parts.keys, institution)
+            waiting = rejections.listed(conn, parts.keys, institution, done=everything)
     finally:
         parts.close()
-    _print_json(waiting) if json else _print_table(waiting)
+    _print_json(waiting) if json else _print_table(waiting, everything)
+
+
+def _state(one: StoredRejection) -> str:
+    if one.resolved_at is None:
+        return "waiting"
+    return "superseded by a later version" if one.is_superseded else "retried"
 
 
 def _print_json(waiting: list[StoredRejection]) -> None:
@@ -43,13 +50,15 @@ def _print_json(waiting: list[StoredRejection]) -> None:
             "code": one.code,
             "reason": one.reason,
             "rejectedAt": one.rejected_at.isoformat(),
+            "state": _state(one),
+            "resolvedAt": None if one.resolved_at is None else one.resolved_at.isoformat(),
         }
         for one in waiting
     ]
     typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
 
 
-def _print_table(waiting: list[StoredRejection]) -> None:
+def _print_table(waiting: list[StoredRejection], everything: bool) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -58,11 +67,11 @@ def _print_table(waiting: list[StoredRejection]) -> None:
         typer.echo("nothing waits")
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("id", "institution", "file", "place", "code", "reason"):
+    for title in ("id", "institution", "file", "place", "code", "reason", *(["state"] if everything else [])):
         table.add_column(title, overflow="fold")
     for one in waiting:
-        cells = (str(one.id), one.institution, one.name, one.place, one.code, one.reason)
-        table.add_row(*(Text(cell) for cell in cells))  # as text: a file name is no markup
+        cells = (str(one.id), one.institution, one.name, one.place, one.code, one.reason, _state(one))
+        table.add_row(*(Text(cell) for cell in cells[: len(table.columns)]))  # as text: a file name is no markup
     Console(highlight=False).print(table)
 
 

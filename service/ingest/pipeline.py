@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -45,13 +45,16 @@ _NOT_READ = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Bytes to be kept as one document. `format` is json, ndjson, dicom, dicom-json, or why it is not read."""
+    """Bytes to be kept as one document. `format` is json, ndjson, dicom, dicom-json, or why it is not read. `stored` is
+    its id where it is kept already; `key` the record of a source that it holds alone."""
 
     format: str
     name: str
     body: bytes
     first_line: int = 1
     path: Path | None = None  # a DICOM file is read from here, its pixels left alone; `body` then is its beginning
+    stored: int | None = None
+    key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class _Read:
     name: str
     body: bytes
     content: FhirDocument | DicomInstance | DicomJson | Problem
+    stored: int | None = None
+    key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,9 @@ class Loader:
         intake = Intake(context, counts, again=again)
         dicom = DicomIntake(context, intake)
         for one in read:
-            kept = batch.add_document(one.media, one.name, one.body)
+            kept = _kept(batch, one)
+            if one.key:
+                intake.keys[kept] = one.key
             if isinstance(one.content, FhirDocument):
                 intake.take(kept, one.content)
             elif isinstance(one.content, DicomInstance):
@@ -122,9 +129,15 @@ class Loader:
         studies = dicom.settle(batch)
         counts.study_uids |= {one.removeprefix("study/") for one in studies}
         Assembly(batch, intake, context).run(studies)
+        batch.supersede(intake.accepted)
         return counts
 
     def _read(self, document: Document) -> _Read:
+        read = self._read_as(document)
+        is_same = document.body == read.body
+        return replace(read, stored=document.stored if is_same else None, key=document.key)
+
+    def _read_as(self, document: Document) -> _Read:
         name, body = document.name, document.body
         if document.format == "json":
             return _Read("application/fhir+json", name, body, read_json(body))
@@ -181,7 +194,8 @@ class Loader:
             again = {one.document_id: one for one in waiting if one.document_id in chosen}
             batch.resolve_rejections([one.id for one in waiting if one.document_id in chosen])
             documents = [
-                document_of(one.media, one.name, batch.read_document(key)) for key, one in sorted(again.items())
+                replace(document_of(one.media, one.name, batch.read_document(key)), stored=key)
+                for key, one in sorted(again.items())
             ]
             return self._load(batch, [self._read(one) for one in documents], again=True)
 
@@ -242,6 +256,13 @@ class Loader:
 
 _Stored = list[tuple[int, Document]]
 """Documents as they are kept, with their ids."""
+
+
+def _kept(batch: Batch, one: _Read) -> int:
+    if one.stored is None:
+        return batch.add_document(one.media, one.name, one.body)
+    batch.have_document(one.stored, one.body)
+    return one.stored
 
 
 @contextmanager

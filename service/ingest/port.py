@@ -67,17 +67,29 @@ class IndexedReport:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An input that cannot be used: which document, the place in it, why."""
+    """An input that cannot be used: which document, the place in it, why; which record it is, and the source's own time
+    of its version, where that can be told."""
 
     document_id: int
     place: str
     code: str
     reason: str
+    ref: str = field(default="", repr=False)
+    version_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A version of a record that could be used: where it stands, and the source's own time of it (None: not said)."""
+
+    document_id: int
+    version_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRejection:
-    """A rejection that waits: with its id, its document's name and media type, and since when."""
+    """A rejection with its id, its document's name and media type, and since when it waits. `resolved_at`: it waits no
+    more, `is_superseded`, because a later version of the same record could be used."""
 
     id: int
     institution: str
@@ -88,6 +100,8 @@ class StoredRejection:
     code: str
     reason: str
     rejected_at: datetime
+    resolved_at: datetime | None = None
+    is_superseded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +129,9 @@ class Batch(Protocol):
 
     def add_document(self, media: str, name: str, body: bytes) -> int:
         """Keeps the bytes; the same bytes of the same institution are kept once. Gives the document's id."""
+
+    def have_document(self, document_id: int, body: bytes) -> None:
+        """Says what the bytes of a document are that is kept already, so that nobody need fetch them."""
 
     def read_document(self, document_id: int) -> bytes:
         """The bytes as received."""
@@ -159,6 +176,10 @@ class Batch(Protocol):
     def reject(self, rejections: Iterable[Rejection]) -> None:
         """Keeps rejections, each document and place once."""
 
+    def supersede(self, accepted: Mapping[str, Accepted]) -> None:
+        """Marks waiting rejections as done with where the same source has given a later, usable version of the same
+        record: later by its own times, where both tell one, else by when it arrived. `accepted` by ref."""
+
     def resolve_rejections(self, ids: Collection[int]) -> None:
         """Marks rejections as done with."""
 
@@ -174,6 +195,7 @@ class IngestStore(Protocol):
 
 
 __all__ = [
+    "Accepted",
     "Batch",
     "ConsentFacts",
     "IndexCounts",

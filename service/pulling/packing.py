@@ -18,13 +18,15 @@ _HEAD = b'{"resourceType":"Bundle","type":"collection","entry":['
 @dataclass(frozen=True, slots=True)
 class Packed:
     """A document to keep: how it is read, its name, its bytes, how many records are in it, and the problem
-    (`code|reason`) of a record that its adapter could not use."""
+    (`code|reason`) of a record that its adapter could not use. `apart`: the name under which equal bytes are another
+    document, as a sign-in page is that came for two records."""
 
     media: str
     name: str
     body: bytes
     records: int = 1
     problem: str | None = None
+    apart: str = ""
 
 
 def pack(records: Sequence[RawRecord], source: str, times: Mapping[str, datetime] | None = None) -> list[Packed]:
@@ -82,9 +84,14 @@ def _tombstone(key: str, at: datetime) -> RawRecord:
 def _alone(one: RawRecord, source: str) -> Packed:
     problem = None if one.problem is None else "|".join(one.problem)
     body = one.body
-    if problem and not body:  # else all of these would be one document
+    if problem and not body:  # for those who look at the document
         body = msgspec.json.encode({"key": one.key, "problem": problem})
-    return Packed(one.media, f"{source}/{one.key}"[:500], body, 1, problem)
+    return Packed(one.media, f"{source}/{one.key}", body, 1, problem, one.key if problem else "")
+
+
+def key_of(name: str, source: str) -> str:
+    """The key of the record that a document of this name holds alone; "": it holds several."""
+    return name.removeprefix(f"{source}/") if name.startswith(f"{source}/") else ""
 
 
 def _entry(one: RawRecord, at: datetime | None) -> bytes | None:

@@ -15,7 +15,7 @@ from service.ingest.pipeline import Document, document_of
 from service.ingest.port import Batch, Rejection
 from service.ingest.source import Listing, Pulled, RawRecord
 from service.pulling.leases import is_dead
-from service.pulling.packing import pack, tombstones, too_large
+from service.pulling.packing import Packed, key_of, pack, tombstones, too_large
 from service.pulling.promises import check_batch, with_storable_key
 from service.registry import documents as document_rows
 from service.registry import images, source_states
@@ -103,8 +103,7 @@ class PullStore:
             if pulled.listing is not None:
                 gone = self._vanished(session, pulled.listing, run_started, kept)
                 packed += pack(tombstones(_just_after(batch, gone)), self.source)
-            added = [(batch.add_document(one.media, one.name, one.body), one.records, one.problem) for one in packed]
-            rows.add_documents(session, self.source, added)
+            rows.add_documents(session, self.source, [_added(batch, one) for one in packed])
             watermark = None if pulled.watermark is None else to_us(pulled.watermark)
             until = session.now + self.lease_us
             rows.move_cursor(session, self.source, self.owner, pulled.cursor, watermark, until, bool(new))
@@ -175,8 +174,12 @@ class PullStore:
             size += one.size
             body = document_rows.read_document(conn, self.keys, one.document_id)
             read = document_of(one.media, self.source, body)
-            opened.append((one, read if one.problem is None else Document(one.problem, self.source, body)))
+            form = read.format if one.problem is None else one.problem
+            opened.append((one, Document(form, self.source, body, stored=one.document_id, key=self._key_of(one))))
         return opened
+
+    def _key_of(self, one: rows.PulledDocument) -> str:
+        return key_of(document_rows.open_name(self.keys, one.document_id, one.name), self.source)
 
     def mark_read(self, batch: Batch, ids: Collection[int], counts: LoadCounts) -> None:
         """Within the batch that indexed them: these documents need not be read again. Raises LeaseLost."""
@@ -196,13 +199,18 @@ class PullStore:
         with self.store.batch(self.institution) as batch:
             session = _session(batch)
             self._hold(session)
-            batch.reject([Rejection(one.document_id, "document", code, reason)])
+            batch.reject([Rejection(one.document_id, "document", code, reason, self._key_of(one))])
             rows.mark_read(session, [one.id])
             rows.count_day(session, self.source, self.day_of(from_us(session.now)), {"rejected": 1})
 
     def _hold(self, session: Session) -> None:
         if not source_states.renew_lease(session.conn, self.source, self.owner, session.now + self.lease_us):
             raise rows.LeaseLost(f"source {self.source} is pulled by another process")
+
+
+def _added(batch: Batch, one: Packed) -> tuple[int, int, str | None]:
+    assert isinstance(batch, SqlBatch)
+    return batch.add_document(one.media, one.name, one.body, one.apart), one.records, one.problem
 
 
 def calendar_day(zone: Any) -> DayOf:

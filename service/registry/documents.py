@@ -28,9 +28,10 @@ _NEXT = (
 _COUNT = select(func.count()).select_from(document).where(*_NOT_DICOM)
 
 
-def add_document(session: Session, media: str, name: str, body: bytes) -> int:
-    """Keeps the bytes unless this institution sent the same before; the document's id."""
-    digests = session.tokens("document", hashlib.sha256(body).hexdigest())
+def add_document(session: Session, media: str, name: str, body: bytes, apart: str = "") -> int:
+    """Keeps the bytes unless this institution sent the same before; the document's id. `apart` keeps equal bytes of
+    another name a document of their own."""
+    digests = session.tokens("document", hashlib.sha256(body).hexdigest() + (f"|{apart}" if apart else ""))
     known = session.conn.execute(_FIND, {"institution": session.institution, "digests": digests}).scalar()
     if known is not None:
         return int(known)

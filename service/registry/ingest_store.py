@@ -11,6 +11,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from service.ingest.port import (
+    Accepted,
     Batch,
     ConsentFacts,
     IndexCounts,
@@ -85,11 +86,16 @@ class SqlBatch:
         self.patients: dict[int, PatientFacts] = {}
         """Those that this batch stored or changed, by the id of their record."""
 
-    def add_document(self, media: str, name: str, body: bytes) -> int:
-        """Keeps the bytes; the same bytes of the same institution are kept once. Gives the document's id."""
-        document_id = document_rows.add_document(self.session, media, name, body)
+    def add_document(self, media: str, name: str, body: bytes, apart: str = "") -> int:
+        """Keeps the bytes; the same bytes of the same institution are kept once, or, with `apart`, once under that
+        name. Gives the document's id."""
+        document_id = document_rows.add_document(self.session, media, name, body, apart)
         self._remember(document_id, body)
         return document_id
+
+    def have_document(self, document_id: int, body: bytes) -> None:
+        """Says what the bytes of a document are that is kept already."""
+        self._remember(document_id, body)
 
     def read_document(self, document_id: int) -> bytes:
         """The bytes as received; those used last are at hand, as resources are read slice by slice."""
@@ -156,6 +162,10 @@ class SqlBatch:
     def reject(self, rejections: Iterable[Rejection]) -> None:
         """Keeps rejections, each document and place once."""
         rejection_rows.reject(self.session, rejections)
+
+    def supersede(self, accepted: Mapping[str, Accepted]) -> None:
+        """Marks rejections as done with whose record its source has given since in a usable version."""
+        rejection_rows.supersede(self.session, accepted)
 
     def resolve_rejections(self, ids: Collection[int]) -> None:
         """Marks rejections as done with."""

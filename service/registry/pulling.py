@@ -40,7 +40,7 @@ _SET_MISSES = (
 _WAITING = (
     select(
         pulled_document.c.id, pulled_document.c.document_id, pulled_document.c.problem, document.c.media,
-        document.c.size,
+        document.c.size, document.c.name,
     )
     .join_from(pulled_document, document, document.c.id == pulled_document.c.document_id)
     .where(pulled_document.c.source == bindparam("of_source"), pulled_document.c.id > bindparam("after"))
@@ -68,14 +68,15 @@ class KnownRecord:
 
 @dataclass(frozen=True, slots=True)
 class PulledDocument:
-    """A document that a source gave: its own id, that of its bytes, how it is read, its size in bytes, and the problem
-    of a record that its adapter could not use."""
+    """A document that a source gave: its own id, that of its bytes, how it is read, its size in bytes, the problem of a
+    record that its adapter could not use, and its name, sealed."""
 
     id: int
     document_id: int
     media: str
     size: int
     problem: str | None
+    name: bytes
 
 
 def cursor_bound_to(source: str) -> str:
@@ -248,7 +249,7 @@ def count_day(session: Session, source: str, day: str, counts: Mapping[str, int]
 
 
 def _document(row: Any) -> PulledDocument:
-    return PulledDocument(row.id, row.document_id, row.media, row.size, row.problem)
+    return PulledDocument(row.id, row.document_id, row.media, row.size, row.problem, row.name)
 
 
 def _refs(session: Session, keys: Iterable[str]) -> dict[str, str]:

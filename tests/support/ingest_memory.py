@@ -11,6 +11,7 @@ from pathlib import Path
 
 from service.domain.report import ImagingExam, LabReport
 from service.ingest.port import (
+    Accepted,
     Batch,
     ConsentFacts,
     IndexCounts,
@@ -73,6 +74,9 @@ class _MemoryBatch:
                 return n
         self.state.documents.append((media, name, bytes(body)))
         return len(self.state.documents) - 1
+
+    def have_document(self, document_id: int, body: bytes) -> None:
+        assert self.state.documents[document_id][2] == body
 
     def read_document(self, document_id: int) -> bytes:
         return self.state.documents[document_id][2]
@@ -164,6 +168,9 @@ class _MemoryBatch:
                     one.place, one.code, one.reason, datetime.now(UTC),
                 )
             )  # fmt: skip
+
+    def supersede(self, accepted: Mapping[str, Accepted]) -> None:
+        """Files have no source, whose later versions would count."""
 
     def resolve_rejections(self, ids: Collection[int]) -> None:
         self.state.resolved.update(ids)

@@ -12,7 +12,7 @@ from service.ingest.dicom.json_model import DicomJson
 from service.ingest.dicom.ledger import Arrival, Ledger, instance_ref, series_ref
 from service.ingest.fhir_r4.intake import Intake
 from service.ingest.fhir_r4.values import Context
-from service.ingest.port import Batch, PatientFacts, PatientIdentifier, SeriesFacts, StoredResource
+from service.ingest.port import Accepted, Batch, PatientFacts, PatientIdentifier, SeriesFacts, StoredResource
 
 
 @dataclass(slots=True)
@@ -26,13 +26,24 @@ class DicomIntake:
     def take(self, document_id: int, instance: DicomInstance) -> None:
         """Takes the instance of a DICOM file."""
         self._arrived.append(_Arrived(document_id, instances=(_arrival(document_id, 0, instance),)))
+        self._accept(document_id)
 
     def take_json(self, document_id: int, document: DicomJson, sha256: bytes) -> None:
         """Takes what a document of DICOM JSON says; `sha256` is that of its bytes."""
         for one in document.problems:
             self.intake.reject(document_id, "dicom", one.place, one.code, one.reason)
+        if document.instances and not document.problems:
+            self._accept(document_id)
         found = tuple(_arrival(document_id, start, one) for start, one in document.instances)
         self._arrived.append(_Arrived(document_id, found, document.series, sha256, document.rejected, document.deleted))
+
+    def _accept(self, document_id: int) -> None:
+        """A series that is told by itself is good, and so is what was told of its whole study."""
+        key = self.intake.keys.get(document_id, "")
+        if key:
+            self.intake.accepted[key] = Accepted(document_id)
+        if key.startswith("series/"):
+            self.intake.accepted["study/" + key.split("/")[1]] = Accepted(document_id)
 
     def settle(self, batch: Batch) -> dict[str, set[str]]:
         """Stores instances, their series and patients. Gives the studies touched (`study/<UID>`), each with the names

@@ -308,8 +308,11 @@ class Assembly:
                 if stored is not None:
                     place = f"{stranger.observation.ref}.subject in {root}"[:300]
                     reason = "the result names another patient than the report that uses it; it is not shown"
-                    refused.append(Rejection(stored.document_id, place, "subject-differs", reason))
-                    self.intake.refuse_late(stranger.observation.ref, "subject-differs")
+                    ref = stranger.observation.ref
+                    refused.append(
+                        Rejection(stored.document_id, place, "subject-differs", reason, ref, stored.version_at)
+                    )
+                    self.intake.refuse_late(ref, "subject-differs")
         if refused:
             self.batch.reject(refused)
 

@@ -45,12 +45,14 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that cannot be used: where, a stable code, why, and the resource type when it is known."""
+    """Something that cannot be used: where, a stable code, why, and the resource type and its `ref` when they are
+    known."""
 
     place: str
     code: str
     reason: str
     type: str = "-"
+    ref: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ def _read_resource(
     if not kind:
         raise BadJson("not-a-resource", "no resourceType: a FHIR resource names its type", place or "")
     here = place or kind
+    named = f"{kind}/{peek.id}" if _ID.fullmatch(str(peek.id or "")) else ""
     if kind == "Bundle":
         if depth >= _MAX_NESTED_BUNDLES:
             raise BadJson("too-deep", f"Bundles nested more than {_MAX_NESTED_BUNDLES} deep", here)
@@ -153,13 +156,15 @@ def _read_resource(
     elif kind not in SHAPES:
         found.ignored.append(Ignored(kind, "type-not-used"))
     elif length > MAX_RESOURCE:
-        found.problems.append(Problem(here, "too-large", f"{length} bytes; at most {MAX_RESOURCE} are read", kind))
+        found.problems.append(
+            Problem(here, "too-large", f"{length} bytes; at most {MAX_RESOURCE} are read", kind, named)
+        )
     else:
         try:
             check_keys(raw)
             ref = _ref(kind, peek.id, full_url, raw)
         except BadJson as error:
-            found.problems.append(Problem(here + error.place, error.code, error.reason, kind))
+            found.problems.append(Problem(here + error.place, error.code, error.reason, kind, named))
             return
         if full_url:
             links[full_url] = ref

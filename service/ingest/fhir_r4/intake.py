@@ -9,20 +9,37 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import msgspec
 
 from service.ingest.counts import LoadCounts
 from service.ingest.fhir_r4.document import FhirDocument, Located
 from service.ingest.fhir_r4.references import target_of
-from service.ingest.fhir_r4.shapes import VALUE_TYPES, Consent, DiagnosticReport, Observation, Patient, Resource, Value
+from service.ingest.fhir_r4.shapes import (
+    VALUE_TYPES,
+    Consent,
+    DiagnosticReport,
+    Meta,
+    Observation,
+    Patient,
+    Resource,
+    Value,
+)
 from service.ingest.fhir_r4.values import Context, status_of, version_of
 from service.ingest.fhir_r4.versions import Draft, date_parts, is_later, is_newer, rank_of
 from service.ingest.fhir_r4.view import DECODERS, Newest
-from service.ingest.port import Batch, Rejection, StoredResource
+from service.ingest.port import Accepted, Batch, Rejection, StoredResource
 from service.ingest.strict_json import BadJson, refuse
 
 _DELETED = hashlib.sha256(b"deleted").digest()
+
+
+class _Stamped(msgspec.Struct):
+    meta: Meta | None = None
+
+
+_stamped = msgspec.json.Decoder(_Stamped).decode
 
 
 @dataclass(slots=True)
@@ -40,11 +57,13 @@ class Intake:
     before: dict[str, StoredResource] = field(default_factory=dict)
     superseded: list[Newest] = field(default_factory=list)  # versions of this batch that are not the newest
     outcomes: dict[str, str] = field(default_factory=dict)
+    keys: dict[int, str] = field(default_factory=dict)  # document -> the record that it holds alone
+    accepted: dict[str, Accepted] = field(default_factory=dict)  # what could be used, by ref
 
     def take(self, document_id: int, document: FhirDocument) -> None:
         """Takes a document's resources; what cannot be used is rejected with its place, its neighbours stay."""
         for problem in document.problems:
-            self.reject(document_id, problem.type, problem.place, problem.code, problem.reason)
+            self.reject(document_id, problem.type, problem.place, problem.code, problem.reason, problem.ref)
         for ignored in document.ignored:
             self.counts.add(ignored.type, "ignored", ignored.reason)
         drafts = []
@@ -52,14 +71,26 @@ class Intake:
             try:
                 drafts.append(self._draft(document_id, located))
             except BadJson as error:
-                self.reject(document_id, located.type, located.place + error.place, error.code, error.reason)
+                place, at = located.place + error.place, self._stamp(located)
+                self.reject(document_id, located.type, place, error.code, error.reason, located.ref, at)
         date_parts(drafts)
         self.drafts += drafts
 
-    def reject(self, document_id: int, kind: str, place: str, code: str, reason: str) -> None:
-        """Counts and keeps a rejection."""
+    def reject(
+        self, document_id: int, kind: str, place: str, code: str, reason: str, ref: str = "", at: datetime | None = None
+    ) -> None:
+        """Counts and keeps a rejection; `ref` and `at`: of which record, in which version."""
         self.counts.add(kind, "rejected", code)
-        self.rejections.append(Rejection(document_id, place[:300], code, reason))
+        self.rejections.append(Rejection(document_id, place[:300], code, reason, self.keys.get(document_id, ref), at))
+
+    def _stamp(self, located: Located) -> datetime | None:
+        """The time of a version that cannot be read as what it is."""
+        try:
+            meta = _stamped(located.raw or b"{}").meta
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        told = [self.context.when(one) for one in (meta.lastUpdated if meta else None, located.modified_at)]
+        return max((one.start for one in told if one), default=None)
 
     def _draft(self, document_id: int, located: Located) -> Draft:
         raw = located.raw
@@ -99,6 +130,7 @@ class Intake:
             old = current.get(stored.ref)
             if old is not None and old.sha256 == stored.sha256:
                 self.counts.add(draft.located.type, "unchanged")
+                self._accept(draft)
                 if is_later(stored, old):  # the same bytes with a newer report: what is older than that stays out
                     old = current[stored.ref] = replace(old, version_at=stored.version_at, rank=stored.rank)
                     restamped[stored.ref] = old
@@ -111,6 +143,7 @@ class Intake:
             else:
                 outcome = self.outcomes[stored.ref] = "new" if old is None else "updated"
                 self.counts.add(draft.located.type, outcome)
+                self._accept(draft)
                 current[stored.ref] = stored
                 if stored.ref in self.changed:
                     self.superseded.append(self.changed[stored.ref])
@@ -122,6 +155,10 @@ class Intake:
             batch.put_resources(newest.values())
         if self.rejections:
             batch.reject(self.rejections)
+
+    def _accept(self, draft: Draft) -> None:
+        if draft.resource is not None:  # that it is gone makes nothing good
+            self.accepted[draft.stored.ref] = Accepted(draft.stored.document_id, draft.stored.version_at)
 
     def look_again(self, batch: Batch) -> None:
         """Takes up those drafts that are the newest versions as stored, byte by byte in their own document, as if
@@ -135,6 +172,7 @@ class Intake:
     def refuse_late(self, ref: str, code: str) -> None:
         """Counts a resource of this batch as rejected after all; one of an earlier batch was counted then."""
         kind = ref.partition("/")[0]
+        self.accepted.pop(ref, None)
         if outcome := self.outcomes.pop(ref, None):
             self.counts.outcomes[kind, outcome] -= 1
             self.counts.add(kind, "rejected", code)

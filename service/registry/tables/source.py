@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from service.registry.tables.base import Id, metadata
@@ -111,5 +113,15 @@ rejected = Table(
     Column("reason", Text, nullable=False),
     Column("rejected_at", BigInteger, nullable=False),
     Column("resolved_at", BigInteger),
+    Column("ref", String(200)),  # of the resource or series that it is; NULL: not known
+    Column("version_at", BigInteger),  # of the version that it is
+    Column("is_superseded", Boolean, nullable=False),  # a later version came good
     UniqueConstraint("document_id", "place"),
+    Index(
+        "ix_rejected_waiting",
+        "institution",
+        "ref",
+        sqlite_where=text("resolved_at IS NULL"),
+        postgresql_where=text("resolved_at IS NULL"),
+    ),
 )

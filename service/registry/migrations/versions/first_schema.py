@@ -534,9 +534,20 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("rejected_at", sa.BigInteger(), nullable=False),
         sa.Column("resolved_at", sa.BigInteger(), nullable=True),
+        sa.Column("ref", sa.String(length=200), nullable=True),
+        sa.Column("version_at", sa.BigInteger(), nullable=True),
+        sa.Column("is_superseded", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["document_id"], ["document.id"], name=op.f("fk_rejected_document_id_document")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rejected")),
         sa.UniqueConstraint("document_id", "place", name=op.f("uq_rejected_document_id_place")),
+    )
+    op.create_index(
+        "ix_rejected_waiting",
+        "rejected",
+        ["institution", "ref"],
+        unique=False,
+        sqlite_where=sa.text("resolved_at IS NULL"),
+        postgresql_where=sa.text("resolved_at IS NULL"),
     )
     # ### end Alembic commands ###
 
