@@ -17,7 +17,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import overload
 
-import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 from service.security import key_file
 from service.security.chance import random_bytes
 from service.security.key_file import KeyMaterial
+from service.security.packing import pack, unpack
 
 TAKEN_UP_SECONDS = 1.0
 """A changed key file is in use after at most this long."""
@@ -69,7 +69,6 @@ class KeyRing:
         self._stamp = _stamp(path)
         self._look_at = 0.0 if path else float("inf")
         self._gate = threading.Lock()
-        self._local = threading.local()
 
     @classmethod
     def generate(cls) -> KeyRing:
@@ -173,18 +172,11 @@ class KeyRing:
 
     def seal(self, plain: bytes, bound_to: str) -> bytes:
         """Compresses (zstd) and encrypts; the result opens only with the same `bound_to`."""
-        return _encrypted(self._in_use(), self._compressor().compress(plain), bound_to)
-
-    def _compressor(self) -> zstandard.ZstdCompressor:
-        """One for each thread: making one costs more than compressing a decision, and none serves two at once."""
-        made: zstandard.ZstdCompressor | None = getattr(self._local, "compressor", None)
-        if made is None:
-            made = self._local.compressor = zstandard.ZstdCompressor(level=3)
-        return made
+        return _encrypted(self._in_use(), pack(plain), bound_to)
 
     def open(self, sealed: bytes, bound_to: str) -> bytes:
         """The plain bytes; ValueError when altered, moved, or sealed with a key that is not here."""
-        return zstandard.decompress(self._decrypted(sealed, bound_to))
+        return unpack(self._decrypted(sealed, bound_to))
 
     def reseal(self, sealed: bytes, bound_to: str, now_bound_to: str | None = None) -> bytes:
         """The same under the current key, and bound to `now_bound_to` where that is given; ValueError as `open`."""
