@@ -69,15 +69,24 @@ def is_listing_due(server: Server, kind: str, state: TypeState) -> bool:
 
 
 def listing_of(server: Server, kind: str) -> Listing | None:
-    """All that exists of a type; None where the list cannot be complete. Raises SourceError."""
+    """All that exists of a type; None where the list cannot be complete. Where the first run was to begin with a day,
+    only what changed since is expected to have been given. Raises SourceError."""
+    keys = _ids(server, kind, [])
+    if keys is None or server.options.since is None:
+        return None if keys is None else Listing(kind, keys)
+    return Listing(kind, keys, expected=_ids(server, kind, server.since(kind, server.begin)) or frozenset())
+
+
+def _ids(server: Server, kind: str, asked: Params) -> frozenset[str] | None:
+    """The keys of all that is found; None where there may be more."""
     keys: set[str] = set()
     total: list[int] = []
-    for row in _rows(server, kind, [("_elements", "id"), ("_count", str(_LISTED_AT_ONCE))], total):
+    for row in _rows(server, kind, [*asked, ("_elements", "id"), ("_count", str(_LISTED_AT_ONCE))], total):
         if row.type == kind:
             keys.add(row.record.key)
             if row.record.problem:
                 return None  # one that cannot be named would look deleted
-    return None if total and len(keys) < max(total) else Listing(kind, frozenset(keys))
+    return None if total and len(keys) < max(total) else frozenset(keys)
 
 
 def _rows(server: Server, kind: str, asked: Params, total: list[int] | None = None) -> Iterator[Row]:

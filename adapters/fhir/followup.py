@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from adapters.fhir.byid import AT_ONCE, by_kind, search_by_ids
 from adapters.fhir.cursor import State
 from adapters.fhir.pages import Row
 from adapters.fhir.questions import LOCAL, Server
 from service.ingest.fhir_r4.shapes import SHAPES
-from service.ingest.source import FHIR_JSON, Fatal, RawRecord, Retriable, Skippable
+from service.ingest.source import FHIR_JSON, RawRecord, Retriable
 
-_AT_ONCE = 50  # ids of one question; with 64 characters each the URL stays under 4 KB
 _MOST_SINGLE = 200  # reads of one run: the rest waits for the next
 _MOST_MISSING = 1000
 _MOST_TRIES = 10
@@ -95,7 +95,7 @@ class FollowUp:
 
     def fetched(self, refs: Iterable[str]) -> Iterator[tuple[str, list[Row]]]:
         """These, by type. Raises SourceError."""
-        for kind, names in _by_kind(refs).items():
+        for kind, names in by_kind(refs).items():
             yield from self._fetched(kind, names)
 
     def _is_coming(self, kind: str) -> bool:
@@ -124,8 +124,8 @@ class FollowUp:
                         yield match[1], match[2]
 
     def _fetched(self, kind: str, names: list[str]) -> Iterator[tuple[str, list[Row]]]:
-        for n in range(0, len(names), _AT_ONCE):
-            refs = [f"{kind}/{name}" for name in names[n : n + _AT_ONCE]]
+        for n in range(0, len(names), AT_ONCE):
+            refs = [f"{kind}/{name}" for name in names[n : n + AT_ONCE]]
             found = self._found(kind, refs)
             self.note(found)
             if found:
@@ -134,7 +134,7 @@ class FollowUp:
     def _found(self, kind: str, refs: Sequence[str]) -> list[Row]:
         found: list[Row] = []
         try:
-            found += self._together(kind, refs)
+            found += search_by_ids(self._server, kind, refs)
             got = {one.record.key for one in found}
             for ref in refs:
                 if ref not in got:
@@ -145,31 +145,6 @@ class FollowUp:
             got = {one.record.key for one in found} | {ref for ref, tries in self._state.missing.items() if tries}
             found += [one for ref in refs if ref not in got for one in self._missed(ref, _FAILED)]
         return found
-
-    def _together(self, kind: str, refs: Sequence[str]) -> list[Row]:
-        """Those of one type that a search by `_id` gives, and nothing else it gives."""
-        server = self._server
-        if (kind, "_id") in server.refused or len(refs) == 1:
-            return []
-        wanted = set(refs)
-        asked = [("_id", ",".join(one.partition("/")[2] for one in refs)), ("_count", str(len(refs)))]
-        found: dict[str, Row] = {}
-        paging = server.client.paging()
-        try:
-            url, page = server.page(kind, kind, asked)
-            while True:
-                found |= {one.record.key: one for one in page.rows if one.record.key in wanted}
-                if page.next is None or len(found) == len(wanted):
-                    return list(found.values())
-                url = paging.follow(page.next, server.address(url))
-                page = server.page(kind, url)[1]
-        except Skippable:
-            server.refused.add((kind, "_id"))
-        except Fatal as error:
-            if error.code not in ("refused", "forbidden"):
-                raise
-            server.refused.add((kind, "_id"))
-        return list(found.values())
 
     def _alone(self, ref: str) -> list[Row]:
         if self._single <= 0:
@@ -185,14 +160,6 @@ class FollowUp:
         if tries <= _MOST_TRIES and len(missing) < _MOST_MISSING:
             missing[ref] = tries
         return [Row(RawRecord(ref, FHIR_JSON, body, problem=why), ref.partition("/")[0])] if tries == 1 else []
-
-
-def _by_kind(refs: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for ref in refs:
-        kind, _, name = ref.partition("/")
-        found.setdefault(kind, []).append(name)
-    return found
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -104,13 +104,24 @@ class Server:
 
     def changes(self, kind: str, since: datetime | None, until: datetime) -> Params:
         """The query for what changed in [since, until), the oldest change first."""
-        asked: Params = []
+        asked = self.since(kind, since)
         if self.options.search_by == "last-updated":
-            asked += [("_lastUpdated", f"ge{self._time(since)}")] if since else []
             asked += [("_lastUpdated", f"lt{self._time(until)}"), ("_sort", "_lastUpdated")]
-        elif kind in _DATED and since:
-            asked.append((_DATED[kind], f"ge{since.astimezone(self.config.zone).date().isoformat()}"))
         return [*asked, ("_count", str(self.options.page)), *self.includes(kind)]
+
+    def since(self, kind: str, since: datetime | None) -> Params:
+        """The part of the query that says since when; none where there is no such time, or nothing to ask it by."""
+        if since and self.options.search_by == "last-updated":
+            return [("_lastUpdated", f"ge{self._time(since)}")]
+        if since and kind in _DATED:
+            return [(_DATED[kind], f"ge{since.astimezone(self.config.zone).date().isoformat()}")]
+        return []
+
+    @property
+    def begin(self) -> datetime | None:
+        """When the first run begins; None: with the oldest."""
+        first = self.options.since
+        return datetime(first.year, first.month, first.day, tzinfo=self.config.zone) if first else None
 
     def includes(self, kind: str) -> Params:
         """`_include` for what no search of its own gives."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from adapters.fhir.byid import ById
 from adapters.fhir.check import check
 from adapters.fhir.cursor import State, TypeState, read_cursor
 from adapters.fhir.deletions import deleted_since, is_listing_due, listing_of, way_of
@@ -32,6 +33,7 @@ class FhirSource:
         self._config = config
         self._client = client
         self._options = options
+        self._server: Server | None = None  # as it was when last pulled
 
     def check(self) -> Readiness:
         """What the server is and can, tried out; a sample of at most twenty records."""
@@ -45,7 +47,17 @@ class FhirSource:
                 "nothing-offered", "the server offers no search of any type that is used; ask its vendor for the FHIR "
                 "base URL, or name the types in options.types",
             )  # fmt: skip
+        self._server = server
         yield from _Run(server, read_cursor(cursor)).batches()
+
+    def fetch(self, keys: Sequence[str]) -> Iterator[Pulled]:
+        """Resources by their ids, with what they refer to and no search gives; see `FetchesByKey`."""
+        server = self._server or open_server(self._client, self._config, self._options)
+        follow = FollowUp(server, State())
+        for kind, asked, rows in ById(server).batches(keys):
+            yield Pulled(tuple(one.record for one in rows), {}, scope=kind, asked=frozenset(asked))
+            for of_kind, more in follow.of(rows):
+                yield Pulled(tuple(one.record for one in more), {}, scope=of_kind)
 
     def probe(self) -> None:
         """Asks for the summary of what the server can; a server that knows no summary answers as well."""

@@ -220,14 +220,11 @@ class Sweep:
 
     def _since(self) -> datetime | None:
         server, state = self._server, self._state
-        options, zone = server.options, server.config.zone
-        first = options.since
-        oldest = datetime(first.year, first.month, first.day, tzinfo=zone) if first else None
-        if options.search_by == "date":
-            return server.until - timedelta(days=options.days_back) if state.complete else oldest
+        if server.options.search_by == "date":
+            return server.until - timedelta(days=server.options.days_back) if state.complete else server.begin
         if state.watermark and state.watermark - server.until > server.config.overlap:
             state.watermark = server.until - _SET_BACK
-        return state.watermark - server.config.overlap if state.watermark else oldest
+        return state.watermark - server.config.overlap if state.watermark else server.begin
 
 
 def _around(

@@ -8,12 +8,12 @@ in the transaction that stores the records.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Cursor = Mapping[str, Any]
 """Where a source is in its work: JSON values, understood by its adapter alone. It is stored sealed, so it may hold what
@@ -116,10 +116,14 @@ class RawRecord:
 @dataclass(frozen=True, slots=True)
 class Listing:
     """All keys that exist at the source within `scope` (a stable name, such as `Observation` or `studies/2026-11-20`),
-    completely. What was pulled in that scope before and is missing twice in a row counts as deleted there."""
+    completely. What was pulled in that scope before and is missing twice in a row counts as deleted there.
+
+    `expected` are those of the keys that must have been given by now (None: all): what was not is fetched, where the
+    source can (`FetchesByKey`)."""
 
     scope: str
     keys: frozenset[str]
+    expected: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,8 @@ class Pulled:
 
     `ignored` counts what the source sent and nobody needs, by reason: in = records + ignored. `scope` is the listing
     scope the records belong to. `watermark` is the newest change seen so far, as the source states it: the true one,
-    never shifted by an overlap. `done` of `total` is for people who watch; 0: not known.
+    never shifted by an overlap. `done` of `total` is for people who watch; 0: not known. `asked` are the keys that a
+    batch of `FetchesByKey.fetch` answers: those without a record are not there.
     """
 
     records: tuple[RawRecord, ...]
@@ -139,6 +144,7 @@ class Pulled:
     watermark: datetime | None = None
     done: int = 0
     total: int = 0
+    asked: frozenset[str] = frozenset()
 
 
 class Level(StrEnum):
@@ -193,3 +199,13 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Lets go of connections."""
+
+
+@runtime_checkable
+class FetchesByKey(Protocol):
+    """What a source that gives listings should offer too: then what a listing names and no question by time gave (it
+    was committed too late, or vanished and came back with its old time) is fetched by the next run."""
+
+    def fetch(self, keys: Sequence[str]) -> Iterator[Pulled]:
+        """These records as they are now, in batches that say in `asked` what they answer; `cursor` is not looked at.
+        A key that no batch answers is asked for again by a later run. Raises SourceError."""

@@ -22,6 +22,8 @@ def check_batch(pulled: Pulled) -> None:
     if len(pulled.records) > _MOST_IN_BATCH:
         raise Fatal("batch-too-large", f"{len(pulled.records)} records in one batch; at most {_MOST_IN_BATCH}")
     _check_cursor(pulled.cursor)
+    if not isinstance(pulled.asked, frozenset) or not all(isinstance(one, str) for one in pulled.asked):
+        raise Fatal("bad-batch", "what a batch answers is no set of keys: a defect of the adapter")
     if not all(_is_record(one) for one in pulled.records):
         raise Fatal("bad-record", "a record's key, media, body or problem is of a wrong type: a defect of the adapter")
     if not all(one.key for one in pulled.records):

@@ -19,6 +19,7 @@ from service.ingest.source import UNREACHED, Cursor, Fatal, Pulled, Readiness, S
 from service.pulling import mapping
 from service.pulling.configured import FindAdapter, limits_of, resolve
 from service.pulling.leases import new_owner
+from service.pulling.missing import and_missing
 from service.pulling.run import OnProgress, Outcome, Pull, PullRun, Step, Stopping
 from service.pulling.store import PullStore, calendar_day
 from service.registry.database import Database
@@ -146,10 +147,11 @@ class Puller:
         return outcome
 
     def _pull(self, settings: SourceSettings, cursor: Cursor | None) -> Iterator[Pulled]:
-        """The source's batches. It is opened only now: what waits to be read is read where it cannot be opened too."""
+        """The source's batches, and what is missed. It is opened only now: what waits to be read is read where it
+        cannot be opened too."""
         source = self.open(settings)
         try:
-            yield from source.pull(cursor)
+            yield from and_missing(source, self.store_of(settings, self.policy()[1]), cursor)
         finally:
             source.close()
 

@@ -18,7 +18,7 @@ from service.pulling.leases import is_dead
 from service.pulling.packing import Packed, key_of, pack, tombstones, too_large
 from service.pulling.promises import check_batch, with_storable_key
 from service.registry import documents as document_rows
-from service.registry import images, source_states
+from service.registry import images, missed, source_states
 from service.registry import pulling as rows
 from service.registry.columns import EPOCH, from_us, to_us
 from service.registry.database import Database
@@ -26,7 +26,6 @@ from service.registry.ingest_store import SqlBatch, SqlIngestStore
 from service.registry.session import Session
 from service.security.keys import KeyRing
 
-_LISTINGS_TO_BELIEVE = 2
 _MOST_VANISHED = 0.2
 _FEW = 10
 """More than a fifth of a scope gone at once, and more than ten, is a broken view and no deletion."""
@@ -38,11 +37,12 @@ DayOf = Callable[[datetime], str]
 @dataclass(slots=True)
 class Kept:
     """What storing a batch did: records that were not known or changed, those that were known, deletions that listings
-    told, and a warning where too much was missing to be believed."""
+    told, records that had been missed and were fetched, and a warning where too much was missing to be believed."""
 
     stored: int = 0
     known: int = 0
     deleted: int = 0
+    fetched: int = 0
     warning: str | None = None
     ignored: dict[str, int] = field(default_factory=dict)
 
@@ -99,6 +99,7 @@ class PullStore:
         with self.store.batch(self.institution) as batch:
             session = _session(batch)
             new, turned = self._new(session, records, pulled.scope, kept)
+            self._note_missed(session, {one.key for one in records}, pulled.asked, kept)
             packed = pack(new, self.source, _just_after(batch, turned))
             if pulled.listing is not None:
                 gone = self._vanished(session, pulled.listing, run_started, kept)
@@ -107,7 +108,9 @@ class PullStore:
             watermark = None if pulled.watermark is None else to_us(pulled.watermark)
             until = session.now + self.lease_us
             rows.move_cursor(session, self.source, self.owner, pulled.cursor, watermark, until, bool(new))
-            counts = {"received": len(pulled.records), "known": kept.known, "deleted": kept.deleted}
+            counts = {
+                "received": len(pulled.records), "known": kept.known, "deleted": kept.deleted, "fetched": kept.fetched,
+            }  # fmt: skip
             rows.count_day(session, self.source, self.day_of(from_us(session.now)), counts | _ignored(pulled))
         return kept
 
@@ -133,8 +136,8 @@ class PullStore:
         return found, [*back, *(one.key for one in found if one.is_deletion and told[one.key] == 1)]
 
     def _vanished(self, session: Session, listing: Listing, run_started: int, kept: Kept) -> list[str]:
-        """The keys that this complete listing and the one before it do not name: deleted at the source. Where very much
-        is missing nothing is believed, and nothing counts as missed."""
+        """The keys that this complete listing and the one before it do not name: deleted at the source. What it names
+        and is not here is missed. Where very much is missing at the source nothing of it is believed."""
         missing, total = rows.find_missing(session, self.source, listing.scope, listing.keys, run_started)
         if len(missing) > _FEW and len(missing) > total * _MOST_VANISHED:
             kept.warning = (
@@ -142,12 +145,25 @@ class PullStore:
                 "deletions; nothing was withdrawn. Mend the source's view, or its account's rights"
             )
             return []
-        gone = [key for key, misses in missing.items() if misses + 1 >= _LISTINGS_TO_BELIEVE]
+        missed.note_listed(session, self.source, listing.scope, listing.keys, _expected(listing))
+        gone = [key for key, misses in missing.items() if misses + 1 >= rows.LISTED_NO_MORE]
         rows.note_misses(session, self.source, {key: n + 1 for key, n in missing.items() if key not in set(gone)})
         state = (rows.digest_of(session, b"", True), True)
-        rows.put_records(session, self.source, listing.scope, dict.fromkeys(gone, state))
+        rows.put_records(session, self.source, listing.scope, dict.fromkeys(gone, state), rows.LISTED_NO_MORE)
         kept.deleted += len(gone)
         return gone
+
+    def _note_missed(self, session: Session, came: set[str], asked: Collection[str], kept: Kept) -> None:
+        """Of records that were missed: those that came, and those that were asked for by their keys in vain."""
+        back = missed.note_came(session, self.source, came)
+        kept.fetched += len(back & set(asked))
+        missed.note_not_given(session, self.source, set(asked) - came)
+
+    def missed(self, before: int, most: int) -> list[str]:
+        """The next keys to ask for by themselves: a listing named them before that time (microseconds since 1970 UTC),
+        and they are not here."""
+        with self.database.read() as conn:
+            return missed.due(conn, self.keys, self.source, before, most)
 
     def waiting(self, after: int, most_bytes: int, most: int) -> list[tuple[rows.PulledDocument, Document]]:
         """The next documents that wait to be read, with their bytes, in the order in which they came; as many as fit
@@ -225,6 +241,10 @@ def _just_after(batch: Batch, keys: Sequence[str]) -> dict[str, datetime]:
     now = from_us(_session(batch).now)
     versions = {key: (known[key].version_at or now) if key in known else EPOCH for key in keys}
     return {key: at + timedelta(milliseconds=1) for key, at in versions.items()}
+
+
+def _expected(listing: Listing) -> frozenset[str]:
+    return listing.keys if listing.expected is None else listing.expected & listing.keys
 
 
 def _ignored(pulled: Pulled) -> dict[str, int]:

@@ -53,6 +53,10 @@ _READ = (
     update(pulled_document).where(pulled_document.c.id == bindparam("of_id"), _UNREAD).values(read_at=bindparam("at"))
 )
 
+LISTED_NO_MORE = 2
+"""So many complete listings in a row must not name a record before it counts as deleted. It keeps the number then,
+which tells it from one that the source itself deleted."""
+
 
 class LeaseLost(TestOnceError):
     """Another process has taken the source over; nothing of this batch was stored."""
@@ -122,7 +126,7 @@ def move_cursor(
 
 def find_records(session: Session, source: str, keys: Collection[str]) -> dict[str, KnownRecord]:
     """Those of these records that the source gave before, under the keys that were asked."""
-    asked = _refs(session, keys)
+    asked = refs_of(session, keys)
     renewed = session.keys.renewed
     return {
         asked[row.ref]: KnownRecord(renewed("pulled", bytes(row.digest)), bool(row.is_gone))
@@ -136,9 +140,12 @@ def digest_of(session: Session, body: bytes, is_deletion: bool, problem: tuple[s
     return session.digest("pulled", b"deleted" if is_deletion else body, *told)
 
 
-def put_records(session: Session, source: str, scope: str, records: Mapping[str, tuple[bytes, bool]]) -> None:
-    """Remembers records by their keys: the digest of the newest body, and whether it is gone."""
-    names = {key: ref for ref, key in _refs(session, records).items()}
+def put_records(
+    session: Session, source: str, scope: str, records: Mapping[str, tuple[bytes, bool]], misses: int = 0
+) -> None:
+    """Remembers records by their keys: the digest of the newest body, whether it is gone, and how many listings in a
+    row missed them."""
+    names = {key: ref for ref, key in refs_of(session, records).items()}
     seal = session.keys.seal
     rows = [
         {
@@ -149,7 +156,7 @@ def put_records(session: Session, source: str, scope: str, records: Mapping[str,
             "scope": fit(scope),
             "digest": digest,
             "seen_at": session.now,
-            "misses": 0,
+            "misses": misses,
             "is_gone": is_gone,
         }
         for key, (digest, is_gone) in records.items()
@@ -163,7 +170,7 @@ def find_missing(
     """The keys of the scope, seen before the time `before` (microseconds since 1970 UTC), that `keys` do not name, each
     with how many listings in a row missed it already; and how many the scope has. Those that are named again are put
     back to no miss."""
-    named = set(_refs(session, keys))
+    named = set(refs_of(session, keys))
     missing: dict[str, int] = {}
     back, total = [], 0
     given = {"of_scope": fit(scope), "of_source": source, "before": before}
@@ -179,7 +186,7 @@ def find_missing(
 
 def note_misses(session: Session, source: str, misses: Mapping[str, int]) -> None:
     """Says how many listings in a row missed these keys."""
-    names = {key: ref for ref, key in _refs(session, misses).items()}
+    names = {key: ref for ref, key in refs_of(session, misses).items()}
     _set_misses(session, source, {names[key]: n for key, n in misses.items()})
 
 
@@ -252,7 +259,7 @@ def _document(row: Any) -> PulledDocument:
     return PulledDocument(row.id, row.document_id, row.media, row.size, row.problem, row.name)
 
 
-def _refs(session: Session, keys: Iterable[str]) -> dict[str, str]:
+def refs_of(session: Session, keys: Iterable[str]) -> dict[str, str]:
     """Keys by the refs under which they stand in columns."""
     listed = list(keys)
     session.hide_all(listed)

@@ -17,6 +17,7 @@ from tests.support.link import Link
 from tests.support.pulling import Contents, Installation, Step, installation
 
 STEPS = ("pulled", "kept", "reading", "read")
+_MOST_LISTINGS = 12
 GONE = ("entered-in-error", "cancelled")
 
 
@@ -106,6 +107,49 @@ class Stored(Asking):
             after = self._pull(house, world.config())
             assert after.statuses() == before.statuses(), f"back {n + 1} times"
             assert after.results == before.results
+
+    @needs("list")
+    def test_record_committed_later_than_the_overlap_arrives_after_the_next_listing(
+        self, world: World, house: Installation
+    ) -> None:
+        self.fill(world, 3)
+        commit = world.begin_too_early(30)
+        assert len(self._pull(house, world.config()).reports) == 3
+        world.advance(timedelta(hours=2))
+        world.add(4)
+        world.advance(timedelta(minutes=1))
+        assert len(self._pull(house, world.config()).reports) == 4
+        commit()
+        self._pull_until_there_are(5, world, house)
+
+    @needs("list")
+    def test_examination_that_listings_missed_twice_and_name_again_stands_again(
+        self, world: World, house: Installation
+    ) -> None:
+        self.fill(world)
+        world.advance(timedelta(days=1))
+        world.add(8)
+        world.advance(timedelta(minutes=1))
+        before = self._pull(house, world.config())
+        world.hide(3)
+        assert len(self._standing(self._pull(house, world.config()))) == len(before.reports) - 1
+        world.show(3)
+        after = self._pull_until_there_are(len(before.reports), world, house)
+        assert after.statuses() == before.statuses()
+        assert after.results == before.results
+
+    def _pull_until_there_are(self, number: int, world: World, house: Installation) -> Contents:
+        """Runs until so many reports stand: an archive lists one older day in each."""
+        for _ in range(_MOST_LISTINGS):
+            with closing(self.open_source(world.config())) as source:
+                assert house.pull(source).error is None
+            held = house.contents()
+            if len(self._standing(held)) == number:
+                break
+        assert len(self._standing(held)) == number
+        house.check_nothing_is_stuck()
+        house.check_every_record_is_counted()
+        return held
 
     @needs("add_bad")
     def test_bad_record_waits_as_a_dead_letter_beside_neighbours_that_came(

@@ -37,7 +37,7 @@ class DicomWebWorld(World):
     kind = "dicomweb"
     path = "/dicom-web"
     page_size_option: ClassVar = {"page": 3}
-    options: ClassVar = {"settle_seconds": 0, "days_back": 5}
+    options: ClassVar = {"settle_seconds": 0, "days_back": 5, "since": "2026-11-10"}
     cannot: ClassVar = ARCHIVE_CANNOT
 
     def start(self) -> int:
@@ -80,6 +80,11 @@ class DicomWebWorld(World):
     def begin(self, n: int) -> Callable[[], Any]:
         instances = self._new(n)
         return lambda: self.archive.put(instances)
+
+    def begin_too_early(self, n: int) -> Callable[[], Any]:
+        """Images of a week ago, which no run lists every time."""
+        day = (self.archive.now - timedelta(days=8)).strftime("%Y%m%d")
+        return lambda: self.archive.put(study_of(n, day))
 
     def add_bad(self) -> None:
         """A study whose headers the archive fails to give."""

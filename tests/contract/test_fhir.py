@@ -45,6 +45,13 @@ class FhirWorld(World):
         for one in self._resources(n)[1:]:
             self.server.delete(f"{one['resourceType']}/{one['id']}")
 
+    def hide(self, n: int) -> None:
+        for one in self._resources(n)[1:]:
+            self.server.faults.hidden[f"{one['resourceType']}/{one['id']}"] = 404
+
+    def show(self, n: int) -> None:
+        self.server.faults.hidden.clear()
+
     def begin(self, n: int) -> Callable[[], Any]:
         at = self.server.now()
         return lambda: [self.server.put(one, at) for one in self._resources(n)]

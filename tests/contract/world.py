@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 class World(ABC):
     """One system. `kind` is the adapter's; `cannot` names what such a system cannot do at all (`delete`, `withdraw`,
-    `begin`, `add_bad`, `add_in_gbk`, `add_without_zone`), each with the reason."""
+    `begin`, `list`, `add_bad`, `add_in_gbk`, `add_without_zone`), each with the reason."""
 
     kind: ClassVar[str]
     address: ClassVar[str] = "http://127.0.0.1:{port}{path}"
@@ -80,9 +80,21 @@ class World(ABC):
         """Examination `n`, which is gone, is there again as it was."""
         self.add(n)
 
+    def hide(self, n: int) -> None:
+        """Examination `n` is not there any more, and nothing tells of it but that no list names it."""
+        self.delete(n)
+
+    def show(self, n: int) -> None:
+        """Examination `n`, which was hidden, is there again, changed when it was changed before that."""
+        self.come_back(n)
+
     def begin(self, n: int) -> Callable[[], Any]:
         """Examination `n` is dated now and committed, for others to see, when what this gives is called."""
         raise AssertionError("not told how")
+
+    def begin_too_early(self, n: int) -> Callable[[], Any]:
+        """As `begin`; what is committed two hours later is found by no question by time."""
+        return self.begin(n)
 
     def add_bad(self) -> None:
         """Adds one record that nobody can read."""

@@ -179,7 +179,7 @@ WRONGS: dict[str, tuple[Batches, str | None]] = {
     "batches without end": (_endless, "too-many-batches"),
     "an exception at once": (_raises_at_once, "adapter-failed"),
     "no iterator": (lambda _: None, "adapter-failed"),  # type: ignore[dict-item,return-value]
-    "a list": (lambda _: [], "adapter-failed"),  # type: ignore[dict-item,return-value]
+    "a list": (lambda _: [], None),  # type: ignore[dict-item,return-value]
     "a batch that is none": (then(lambda: SECRET), "bad-batch"),  # type: ignore[arg-type,return-value]
     "a cursor that is no JSON": (then(_wrong_type(cursor={"at": object()})), "cursor-not-json"),
     "a cursor that is no object": (then(_wrong_type(cursor=SECRET)), "cursor-not-json"),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from service.domain.network import Network
 from service.ingest.pipeline import Loader
 from service.ingest.source import Cursor, Limits, Pulled, Source
 from service.pulling.leases import new_owner
+from service.pulling.missing import and_missing
 from service.pulling.run import Outcome, PullRun
 from service.pulling.store import PullStore, calendar_day
 from service.reference.catalogue_file import package_catalogue
@@ -110,7 +112,8 @@ class Installation:
         assert store.take(), "the source is pulled by another process"
         try:
             loader = Loader(self.ingest_store, self.institution, package_catalogue(), self.network)
-            outcome = PullRun(source.pull, store, loader, self.limits, step=step).run()
+            pull = partial(and_missing, source, store)
+            outcome = PullRun(pull, store, loader, self.limits, step=step).run()
             self.outcomes.append(outcome)
             return outcome
         finally:

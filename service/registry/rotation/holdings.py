@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, or_
 
-from service.registry import tables
+from service.registry import missed, tables
 from service.registry.images import ACCESSION, PATIENT
 from service.registry.patients import LOCAL_ID, identifier_field
 from service.registry.pulling import cursor_bound_to, key_bound_to
@@ -136,6 +136,12 @@ HOLDINGS = (
         ("ref", "source"),
         (Token("digest", _always("pulled")),),
         (Sealed("key", lambda row: key_bound_to(row["source"], row["ref"])),),
+        owner="institution",
+    ),
+    Holding(
+        tables.missed_record,
+        ("ref", "source"),
+        seals=(Sealed("key", lambda row: missed.key_bound_to(row["source"], row["ref"])),),
         owner="institution",
     ),
     Holding(

@@ -25,7 +25,7 @@ from service.registry.tables.patients import (
     person_member,
     trait,
 )
-from service.registry.tables.pulling import pulled_document, pulled_record, source_day, source_state
+from service.registry.tables.pulling import missed_record, pulled_document, pulled_record, source_day, source_state
 from service.registry.tables.reports import exam, report, result
 from service.registry.tables.rotation import key_rotation
 from service.registry.tables.source import (
@@ -60,6 +60,7 @@ __all__ = [
     "image_retrieval",
     "key_rotation",
     "metadata",
+    "missed_record",
     "notice",
     "order_event",
     "part",

@@ -72,6 +72,21 @@ pulled_record = Table(
 """Which records a source holds, as far as it was pulled: what comes again is known by its digest, what is missing from
 two complete listings is deleted there."""
 
+missed_record = Table(
+    "missed_record",
+    metadata,
+    Column("ref", String(200), primary_key=True),
+    Column("source", String(64), primary_key=True),
+    Column("institution", String(64), nullable=False),
+    Column("scope", String(200), nullable=False),
+    Column("key", LargeBinary),  # sealed, where `ref` only stands for it
+    Column("named_at", BigInteger, nullable=False),  # when a listing first named it
+    Column("tries", SmallInteger, nullable=False),  # how often it was asked for by its key and not given
+    Index(None, "source", "tries"),
+    sqlite_with_rowid=False,
+)
+"""Records that a complete listing names and that are not here, until they come or no listing names them any more."""
+
 source_day = Table(
     "source_day",
     metadata,
