@@ -54,3 +54,8 @@ def fit(text: str, limit: int = KEY_LENGTH) -> str:
         return clean
     digest = hashlib.sha256(clean.encode()).hexdigest()[:32]
     return f"{clean[: limit - 33]}~{digest}"
+
+
+def fit_uid(uid: str) -> str:
+    """A UID as it stands in its column: no DICOM UID has more than 64 characters (PS3.5 9.1)."""
+    return fit(uid, 64)

@@ -1,4 +1,4 @@
-"""Which source holds which study, to whom decisions offered it, and how long opening it took."""
+"""Which source holds which study, and what its archive last said of it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,18 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from service.domain.codes import NO_IMAGE_MODALITIES
 from service.domain.report import HeldBy
-from service.registry.bulk import Among, ByKeys, put
-from service.registry.canonical import decode_exam
-from service.registry.columns import fit
-from service.registry.ledger import CURRENT
+from service.registry.bulk import ByKeys, put
+from service.registry.columns import fit_uid
 from service.registry.prepared import MOST_KEYS, AnySelect, Keys, Prepared
-from service.registry.reach import STANDING
 from service.registry.series import find_series
 from service.registry.session import Session
 from service.registry.tables import (
-    decision,
-    decision_record,
-    exam,
     image_holding,
-    image_offer,
-    report,
     source_state,
 )
 from service.security.keys import KeyRing
 
 HELD, GONE = "held", "not-held"
-_UID = 64
 _LASTING = frozenset({"other-patient", "ambiguous", "rejected"})
 """What is not undone by the source telling of the study again: only by asking its archive and finding it right."""
 
@@ -52,17 +43,6 @@ class StudyHeld:
     checked_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A standing decision of `institution` that offered the images of a study of `holder`, and by which report."""
-
-    decision_id: str
-    report_id: int
-    study_uid: str
-    institution: str
-    holder: str
-
-
 def note_holdings(session: Session, source: str, study_uids: Collection[str]) -> None:
     """Notes that `source`, an archive of the session's institution, told of these studies: to be called in the
     transaction that indexed what it told. What is noted is what the registry now knows of each study, so to say it
@@ -70,7 +50,7 @@ def note_holdings(session: Session, source: str, study_uids: Collection[str]) ->
     if not study_uids:
         return
     found = find_series(session, study_uids)
-    asked = {fit(uid, _UID) for uid in study_uids}
+    asked = {fit_uid(uid) for uid in study_uids}
     known = {row.study_uid: row for row in _OF_SOURCE.rows(session.conn, asked, own=session.institution, by=source)}
     new_ids = iter(session.take_ids("image_holding", len(asked - known.keys())))
     rows = []
@@ -120,7 +100,7 @@ def held_by(conn: Connection, studies: Collection[tuple[str, str]]) -> dict[tupl
 
 def holdings_of(conn: Connection, study_uids: Collection[str]) -> list[StudyHeld]:
     """Who holds these studies, in the order of study, institution and source."""
-    rows = _HOLDINGS.rows(conn, [fit(one, _UID) for one in study_uids])
+    rows = _HOLDINGS.rows(conn, [fit_uid(one) for one in study_uids])
     return sorted((_holding(row) for row in rows), key=lambda one: (one.study_uid, one.institution, one.source))
 
 
@@ -149,38 +129,11 @@ def set_state(conn: Connection, one: StudyHeld, state: str, now: int) -> None:
     )
 
 
-def offers_of(conn: Connection, institution: str, study_uids: Collection[str]) -> list[Offer]:
-    """What standing decisions of the institution offered of these studies and still may be opened: the report is not
-    withdrawn, and its newest version is of the same patient record and the same study. Newest decisions first."""
-    return _still_offered(conn, _OFFERS.rows(conn, [fit(one, _UID) for one in study_uids], asking=institution))
-
-
-def offers_resting_on(conn: Connection, institution: str, decision_ids: Collection[str]) -> list[Offer]:
-    """As `offers_of`, for these decisions."""
-    return _still_offered(conn, _OFFERED_BY.rows(conn, decision_ids, asking=institution))
-
-
-def without_reports(conn: Connection, study_uids: Collection[str]) -> set[str]:
-    """Those of the studies that were offered, and all reports they were offered by are withdrawn since."""
-    offered: dict[str, set[int]] = {}
-    for row in _EVER_OFFERED.rows(conn, study_uids):
-        offered.setdefault(row.study_uid, set()).add(row.report_id)
-    reports = {one for several in offered.values() for one in several}
-    current = {row.then_id for row in _CURRENT_OF.rows(conn, reports)}
-    return {uid for uid, several in offered.items() if not several & current}
-
-
-def _still_offered(conn: Connection, rows: Any) -> list[Offer]:
-    listed = list(rows)
-    studies = {
-        row.report_id: decode_exam(row.body).study_uid for row in _STUDIES.rows(conn, {row.now_id for row in listed})
-    }
-    offers = [
-        Offer(row.decision_id, row.report_id, row.study_uid, row.institution, row.holder)
-        for row in listed
-        if studies.get(row.now_id) == row.study_uid
-    ]
-    return sorted(offers, key=lambda one: (one.decision_id, one.report_id), reverse=True)
+def note_held(conn: Connection, one: StudyHeld, now: int) -> None:
+    """Remembers that its archive was asked for the study and holds it as before. What was found otherwise meanwhile
+    stays."""
+    key = image_holding.c
+    conn.execute(update(image_holding).where(key.id == one.id, key.state == HELD).values(checked_at=now))
 
 
 def _holding(row: Any) -> StudyHeld:
@@ -199,40 +152,7 @@ def _held_by(studies: Keys) -> AnySelect:
     )
 
 
-def _offers(column: Any, among: Among) -> Any:
-    """Offers with the version of their report that is current now (`now_id`): of the same report number and the same
-    patient record."""
-    return (
-        select(image_offer, _NOW.c.id.label("now_id"))
-        .join_from(image_offer, decision, decision.c.id == image_offer.c.decision_id)
-        .join(_THEN, _THEN.c.id == image_offer.c.report_id)
-        .join(_NOW, _IS_SAME)
-        .where(among(column), image_offer.c.institution == bindparam("asking"), decision.c.state == STANDING)
-    )
-
-
-def _current_of(among: Among) -> Any:
-    """The versions among these whose report has a current version that exists: one that is withdrawn has no exam."""
-    return (
-        select(_THEN.c.id.label("then_id"))
-        .join_from(_THEN, _NOW, _IS_SAME)
-        .join(exam, exam.c.report_id == _NOW.c.id)
-        .where(among(_THEN.c.id))
-    )
-
-
-_THEN, _NOW = report.alias("then"), report.alias("now")
-_IS_SAME = (
-    (_NOW.c.number == _THEN.c.number)
-    & (_NOW.c.institution == _THEN.c.institution)
-    & (_NOW.c.record_id == _THEN.c.record_id)
-    & (_NOW.c.state == CURRENT)
-)
 _HELD_BY = Prepared(_held_by)
-_CURRENT_OF = ByKeys(_current_of)
-_EVER_OFFERED = ByKeys(
-    lambda among: select(image_offer.c.study_uid, image_offer.c.report_id).where(among(image_offer.c.study_uid))
-)
 _HOLDINGS = ByKeys(lambda among: select(image_holding).where(among(image_holding.c.study_uid)))
 _BY_PATIENT = ByKeys(lambda among: select(image_holding).where(among(image_holding.c.patient_token)))
 _BY_ACCESSION = ByKeys(lambda among: select(image_holding).where(among(image_holding.c.accession_token)))
@@ -244,23 +164,3 @@ _OF_SOURCE = ByKeys(
     )
 )
 _INSTITUTIONS = select(image_holding.c.institution).distinct()
-_OFFERS = ByKeys(lambda among: _offers(image_offer.c.study_uid, among))
-_OFFERED_BY = ByKeys(lambda among: _offers(image_offer.c.decision_id, among))
-_STUDIES = ByKeys(lambda among: select(exam.c.report_id, exam.c.body).where(among(exam.c.report_id)))
-
-
-def offers_for_records(conn: Connection, institution: str, record_ids: Collection[int]) -> list[Offer]:
-    """What standing decisions of the institution offered that rested on any of these records, as `offers_of`; the
-    newest decisions only, where there are very many."""
-    decisions = {row.decision_id for row in _RESTING.rows(conn, record_ids, asking=institution)}
-    return offers_resting_on(conn, institution, sorted(decisions, reverse=True)[:_MOST_DECISIONS])
-
-
-_MOST_DECISIONS = 500
-_RESTING = ByKeys(
-    lambda among: (
-        select(decision_record.c.decision_id)
-        .join(decision, decision.c.id == decision_record.c.decision_id)
-        .where(among(decision_record.c.record_id), decision.c.institution == bindparam("asking"))
-    )
-)

@@ -10,11 +10,10 @@ from sqlalchemy import bindparam, distinct, func, select, update
 
 from service.ingest.port import SeriesFacts
 from service.registry.bulk import ByKeys, put
-from service.registry.columns import fit
+from service.registry.columns import fit_uid
 from service.registry.session import Session
 from service.registry.tables import dicom_series as table
 
-_UID = 64
 _JSON = msgspec.json.Encoder(order="deterministic")
 _OWN = table.c.institution == bindparam("institution")
 _SERIES = ByKeys(lambda among: select(table).where(_OWN, among(table.c.study_uid)))
@@ -43,7 +42,7 @@ def add_instances(session: Session, series: Iterable[SeriesFacts]) -> None:
     counted: dict[tuple[str, str, bytes], tuple[int, bytes]] = {}
     for one in series:
         plain = _JSON.encode(one.facts)
-        key = (fit(one.study_uid, _UID), fit(one.series_uid, _UID), session.digest("series", plain))
+        key = (fit_uid(one.study_uid), fit_uid(one.series_uid), session.digest("series", plain))
         counted[key] = (counted.get(key, (0, b""))[0] + one.instances, plain)
     rows = _SERIES.rows(session.conn, {key[0] for key in counted}, institution=session.institution)
     renewed = session.keys.renewed
@@ -61,7 +60,7 @@ def add_instances(session: Session, series: Iterable[SeriesFacts]) -> None:
 
 def find_series(session: Session, study_uids: Collection[str]) -> dict[str, list[SeriesFacts]]:
     """The series of each study that has any, in the order of series UID and facts."""
-    asked = {fit(uid, _UID): uid for uid in study_uids}
+    asked = {fit_uid(uid): uid for uid in study_uids}
     found: dict[str, list[tuple[str, bytes, int]]] = {}
     for row in _SERIES.rows(session.conn, asked, institution=session.institution):
         plain = session.keys.open(row.facts, facts_bound_to(session.institution, row.series_uid, row.digest))

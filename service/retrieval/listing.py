@@ -11,7 +11,7 @@ from service.audit.events import Action
 from service.audit.log import AuditEntry, AuditLog
 from service.domain.person import PatientFacts
 from service.ingest.port import SeriesFacts
-from service.registry import images
+from service.registry import image_offers, images
 from service.registry.bulk import ByKeys
 from service.registry.database import Database
 from service.registry.images import ACCESSION, PATIENT, StudyHeld
@@ -98,7 +98,7 @@ class Listing:
     def _offered_to(self, conn: Connection, patient_id: str, caller: Caller) -> set[str]:
         """The studies offered by decisions on the patient whom the caller's institution knows by this number."""
         records = self._records(conn, caller.institution, patient_id)
-        offers = images.offers_for_records(conn, caller.institution, [one for one, _ in records])
+        offers = image_offers.offers_for_records(conn, caller.institution, [one for one, _ in records])
         return {one.study_uid for one in offers}
 
     def _records(self, conn: Connection, institution: str, local_id: str) -> list[tuple[int, PatientFacts | None]]:

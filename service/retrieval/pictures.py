@@ -8,7 +8,8 @@ from contextlib import aclosing, suppress
 from service.domain.errors import TestOnceError
 from service.ingest.archive import CannotRender, Place, View
 from service.registry.database import Database
-from service.registry.images import HELD, StudyHeld, holdings_of, without_reports
+from service.registry.image_offers import without_reports
+from service.registry.images import HELD, StudyHeld, holdings_of
 from service.retrieval.cache import LARGEST, About, ImageCache
 from service.retrieval.openings import Opening
 from service.retrieval.rendering.pool import Renderers

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, bindparam, select
 from service.decisions.codec import decode_given
 from service.decisions.evidence import is_withheld
 from service.domain.errors import NotFound
-from service.registry import images
+from service.registry import image_offers, images
 from service.registry.columns import from_us
 from service.registry.database import Database
-from service.registry.images import Offer, StudyHeld
+from service.registry.image_offers import Offer
+from service.registry.images import StudyHeld
 from service.registry.series import find_series
 from service.registry.session import Session
 from service.registry.tables import decision
@@ -81,7 +82,7 @@ class Rights:
     ) -> list[tuple[StudyHeld, Offer | None]]:
         others = {one.study_uid for one in held if one.institution != caller.institution}
         offers: dict[tuple[str, str], Offer] = {}
-        for offer in images.offers_of(conn, caller.institution, others):
+        for offer in image_offers.offers_of(conn, caller.institution, others):
             key = (offer.holder, offer.study_uid)
             if key not in offers and decision_id in (None, offer.decision_id) and not self._is_withheld(conn, offer):
                 offers[key] = offer
