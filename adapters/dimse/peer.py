@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from adapters.dimse.options import AE_TITLE, Options, is_ae_title, read_options
-from adapters.transport.network import is_allowed, resolve_host, tls_context
-from service.ingest.source import Fatal, Retriable, SourceConfig
+from adapters.transport.lookups import look_up
+from adapters.transport.network import is_allowed, tls_context
+from service.ingest.source import Fatal, SourceConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,7 @@ class Peer:
     def address(self) -> str:
         """The address to connect to: the host's first that may be connected to. Raises Retriable `unreachable`, Fatal
         `private-address`."""
-        try:
-            found = resolve_host(self.host, self.port)
-        except (OSError, UnicodeError):
-            raise Retriable(
-                "unreachable", f"the host {self.host} cannot be resolved; check its name and the DNS"
-            ) from None
-        for one in found:
+        for one in look_up(self.host, self.port, self.config.limits.connect_seconds):
             if is_allowed(one, self.config.allow_private):
                 return one
         raise Fatal("private-address", f"the host {self.host} has no address that this source may connect to")

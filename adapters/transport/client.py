@@ -17,7 +17,8 @@ import httpx
 from adapters.transport.answers import FAILURES, Answer, Streamed, check_headers, check_status, error_of
 from adapters.transport.auth import Keeper, open_keeper
 from adapters.transport.inflate import capped
-from adapters.transport.network import Allowance, GuardedTransport, Resolve, reading, resolve_host
+from adapters.transport.lookups import Resolve
+from adapters.transport.network import Allowance, GuardedTransport, reading
 from adapters.transport.paging import Paging
 from adapters.transport.patience import Breaker, Clock, Pace, Sleep, backoff, read_date
 from adapters.transport.reach import Reach
@@ -65,7 +66,7 @@ class GuardedClient:
     """
 
     def __init__(
-        self, config: SourceConfig, *, network: httpx.BaseTransport | None = None, resolve: Resolve = resolve_host,
+        self, config: SourceConfig, *, network: httpx.BaseTransport | None = None, resolve: Resolve | None = None,
         clock: Clock = time.monotonic, sleep: Sleep = time.sleep,
     ) -> None:  # fmt: skip
         self._reach = Reach(config)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -21,9 +20,9 @@ from typing import Any
 import httpcore
 import httpx
 
-from service.ingest.source import Fatal, Retriable, SourceConfig
+from adapters.transport.lookups import Resolve, look_up
+from service.ingest.source import Fatal, SourceConfig
 
-Resolve = Callable[[str, int], Sequence[str]]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _MOST_ADDRESSES = 4  # tried one after another, each for connect_seconds
@@ -35,12 +34,6 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
 
 for _name in ("httpx", "httpcore"):  # they log URLs and headers: identifiers, tokens
     logging.getLogger(_name).setLevel(logging.WARNING)
-
-
-def resolve_host(host: str, port: int) -> list[str]:
-    """All addresses of a host, as the system resolves it. Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
 def is_allowed(text: str, allow_private: bool) -> bool:
@@ -136,8 +129,9 @@ class _Stream(httpcore.NetworkStream):
 class _Backend(httpcore.NetworkBackend):
     """Resolves, checks, and connects to what it checked."""
 
-    def __init__(self, allow_private: bool, resolve: Resolve) -> None:
+    def __init__(self, allow_private: bool, lookup_seconds: float, resolve: Resolve | None) -> None:
         self._allow_private = allow_private
+        self._lookup_seconds = lookup_seconds
         self._resolve = resolve
         self._plain = httpcore.SyncBackend()
 
@@ -154,10 +148,7 @@ class _Backend(httpcore.NetworkBackend):
         raise failure
 
     def _checked(self, host: str, port: int) -> list[str]:
-        try:
-            found = self._resolve(host, port)
-        except (OSError, UnicodeError):
-            raise Retriable("unreachable", f"the host {host} cannot be resolved; check its name and the DNS") from None
+        found = look_up(host, port, self._lookup_seconds, self._resolve)
         allowed = [one for one in found if is_allowed(one, self._allow_private)]
         if not allowed:
             hint = "" if self._allow_private else "; a source in a private network needs allow_private = true"
@@ -185,11 +176,12 @@ class _Body(httpx.SyncByteStream):
 class GuardedTransport(httpx.BaseTransport):
     """HTTP/1.1 over connections to checked addresses, at most `limits.connections` at once."""
 
-    def __init__(self, config: SourceConfig, resolve: Resolve) -> None:
+    def __init__(self, config: SourceConfig, resolve: Resolve | None) -> None:
         count = config.limits.connections
+        backend = _Backend(config.allow_private, config.limits.connect_seconds, resolve)
         self._pool = httpcore.ConnectionPool(
             ssl_context=tls_context(config), max_connections=count, max_keepalive_connections=count,
-            keepalive_expiry=_IDLE_SECONDS, network_backend=_Backend(config.allow_private, resolve),
+            keepalive_expiry=_IDLE_SECONDS, network_backend=backend,
         )  # fmt: skip
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

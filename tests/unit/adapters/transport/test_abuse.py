@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from adapters.transport import GuardedClient
-from adapters.transport.network import resolve_host
 from service.ingest.source import Fatal, Limits, Retriable, SourceConfig, SourceError
 from tests.support.scripted_http import Received, reply, scripted
 
@@ -30,7 +29,7 @@ QUICK = Limits(requests_per_second=10_000, connect_seconds=1, read_seconds=1, re
 def asking(address: str, limits: Limits = QUICK, **options: Any) -> Iterator[GuardedClient]:
     """A client with a token whose pauses take no time."""
     allow_private = options.pop("allow_private", True)
-    resolve = options.pop("resolve", resolve_host)
+    resolve = options.pop("resolve", None)
     config = SourceConfig(
         "lis", "fhir", "hosp-a", address, limits=limits, credentials="bearer", secrets={"token": TOKEN},
         options=options, allow_private=allow_private,
