@@ -26,12 +26,12 @@ class Status(StrEnum):
     @property
     def exists(self) -> bool:
         """False for what is cancelled or entered in error: it does not exist (contract, section 4)."""
-        return self not in (Status.CANCELLED, Status.ENTERED_IN_ERROR)
+        return self not in _WITHDRAWN
 
     @property
     def is_final(self) -> bool:
         """Whether the content stands: final, amended, corrected or appended."""
-        return self in (Status.FINAL, Status.AMENDED, Status.CORRECTED, Status.APPENDED)
+        return self in _STANDING
 
     @property
     def rank(self) -> int:
@@ -41,6 +41,10 @@ class Status(StrEnum):
         if self in (Status.AMENDED, Status.CORRECTED, Status.APPENDED):
             return 2
         return 1 if self is Status.FINAL else 0
+
+
+_WITHDRAWN = (Status.CANCELLED, Status.ENTERED_IN_ERROR)
+_STANDING = (Status.FINAL, Status.AMENDED, Status.CORRECTED, Status.APPENDED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,12 @@ def ask(item: Item, request: MatchRequest, policy: Policy) -> Asked:
 
 
 _MOST_REMEMBERED = 10_000
+_TOLD = {
+    Precision.MOMENT: "2026-11-22 10:00",
+    Precision.DAY: "2026-11-22",
+    Precision.MONTH: "2026-11",
+    Precision.YEAR: "2026",
+}
 
 
 def _ask(item: Item, request: MatchRequest, policy: Policy) -> Asked:
@@ -59,11 +65,11 @@ def _ask(item: Item, request: MatchRequest, policy: Policy) -> Asked:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # one is made for every candidate: frozen, it would take seven times as long to make
 class Case:
-    """Everything a rule may look at. Either `result` or `exam` (with `coverage` and `held_by`) is there. `own`: the
-    ordering institution performed it itself; `counted_from`: what the window counts from; `doubted`: the same report
-    gives another value for the same item and time."""
+    """Everything a rule may look at, and none may change. Either `result` or `exam` (with `coverage` and `held_by`) is
+    there. `own`: the ordering institution performed it itself; `counted_from`: what the window counts from; `doubted`:
+    the same report gives another value for the same item and time."""
 
     policy: Policy
     asked: Asked
@@ -107,8 +113,8 @@ class Case:
         """A time as a person reads it, in the network's zone and no more exact than it is known."""
         if when is None:
             return ""
-        form = {Precision.MOMENT: "%Y-%m-%d %H:%M", Precision.DAY: "%Y-%m-%d", Precision.MONTH: "%Y-%m"}
-        return self.policy.network.local_time(when.start).strftime(form.get(when.precision, "%Y"))
+        told = self.policy.network.local_time(when.start).isoformat(" ", "minutes")
+        return told[: len(_TOLD[when.precision])]
 
     def because(self, code: str, severity: Severity, source: str, **facts: str) -> Reason:
         """A reason given by the rule of that code."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
 
 from service.domain.catalogue import Item
@@ -64,7 +63,7 @@ def _decide(order: Order, request: MatchRequest, evidence: Evidence, policy: Pol
     candidates = judge_candidates(ordered, request, evidence, policy)
     decided = _choose(order.id, ordered, candidates, request, policy)
     if evidence.consent_withheld and decided.outcome is not Outcome.REUSABLE:
-        decided = replace(decided, reasons=(consent_withheld(), *decided.reasons))
+        decided = decided._replace(reasons=(consent_withheld(), *decided.reasons))
     return summarise(decided, policy)
 
 

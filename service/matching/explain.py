@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from service.domain.decision import OrderDecision, Outcome, Reason, Verdict
 from service.matching.policy import Policy
 
@@ -95,10 +93,10 @@ def summarise(decided: OrderDecision, policy: Policy) -> OrderDecision:
     catalogue = policy.catalogue
     if decided.item is None:
         zh, en = explain(decided.reasons[0], policy)
-        return replace(decided, summary_zh=zh, summary_en=en)
+        return decided._replace(summary_zh=zh, summary_en=en)
     if any(reason.code == "identity-conflict" for reason in decided.reasons):
         zh, en = TEXTS["identity-conflict"]
-        return replace(decided, summary_zh=zh, summary_en=en)
+        return decided._replace(summary_zh=zh, summary_en=en)
     target = catalogue.items.get(decided.item) or catalogue.panels[decided.item]
     repeated = [catalogue.items[one.item] for one in decided.repeat]
     zh, en = _SUMMARIES[decided.outcome]
@@ -106,8 +104,7 @@ def summarise(decided: OrderDecision, policy: Policy) -> OrderDecision:
     look = len(decided.reuse) - good
     offers_zh = "，".join(text for n, text in ((good, f"{good} 项可互认"), (look, f"{look} 项待判断")) if n)
     offers_en = ", ".join(text for n, text in ((good, f"{good} reusable"), (look, f"{look} to be looked at")) if n)
-    return replace(
-        decided,
+    return decided._replace(
         summary_zh=zh.format(name=target.name_zh, reuse=offers_zh, repeat="、".join(one.name_zh for one in repeated)),
         summary_en=en.format(name=target.name_en, reuse=offers_en, repeat=", ".join(one.name_en for one in repeated)),
     )

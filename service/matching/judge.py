@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from service.domain.catalogue import Item
@@ -141,8 +140,7 @@ def _judge_exams(
         judged = JudgedResult(
             asked.item.id, verdict_of(reasons), reasons, asked.window_hours, case.standing.mark, None, disclosed
         )
-        yield replace(
-            _judged_candidate(head, exam.performed, (judged,)),
+        yield _judged_candidate(head, exam.performed, (judged,))._replace(
             images=exam.images, study_uid=exam.study_uid, kind="imaging", held_by=candidate.held_by,
         )  # fmt: skip
 

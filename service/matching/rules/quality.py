@@ -11,12 +11,13 @@ CRITICAL = frozenset({"HH", "LL", "AA"})
 def not_final(case: Case) -> Reason | None:
     """The report's or the result's status is registered, partial, preliminary or unknown (FHIR R4
     DiagnosticReport.status, Observation.status)."""
-    statuses = [case.head.status] + ([case.result.status] if case.result else [])
-    open_ones = [status for status in statuses if not status.is_final]
-    if not open_ones:
+    status = case.head.status
+    if status.is_final and case.result is not None:
+        status = case.result.status
+    if status.is_final:
         return None
     return case.because(
-        "not-final", Severity.BLOCK, "FHIR R4 diagnosticreport-status, observation-status", status=open_ones[0].value
+        "not-final", Severity.BLOCK, "FHIR R4 diagnosticreport-status, observation-status", status=status.value
     )
 
 
