@@ -149,9 +149,11 @@ def _source(settings: Settings, source: SourceSettings, probe: bool) -> str:
         if probe:
             try:
                 puller.probe(source)
+                answers = ", answers"
             except SourceError as error:
-                raise Unavailable(f"{error.code}: {error.message}") from None
-            answers = ", answers"
+                if source.enabled:
+                    raise Unavailable(f"{error.code}: {error.message}") from None
+                answers = f", does not answer ({error.code})"  # nothing pulls it; an archive that pushes need not
     finally:
         parts.close()
     return f"{source.kind} of {source.institution}{answers}{'' if source.enabled else '; it is disabled'}"

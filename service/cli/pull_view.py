@@ -95,7 +95,7 @@ def _remarks(one: Done) -> Iterator[str]:
 
 def watch_line(source: str, outcome: Outcome | None, error: TestOnceError | None) -> str | None:
     """One line on a run of `--watch`; None where nothing happened."""
-    at = datetime.now().astimezone().isoformat(timespec="seconds")
+    at = _now()
     if error is not None:
         return f"{at} {source} FAILED: {error}"
     if outcome is None:
@@ -129,6 +129,27 @@ def lines(clock: Callable[[], float] = monotonic) -> Callable[[At], None]:
         typer.echo(f"{at.source}: {at.received:,} received, {at.stored:,} not known before{of}", err=True)
 
     return line
+
+
+def arrivals(clock: Callable[[], float] = monotonic) -> Callable[[At], None]:
+    """For `testonce receive`: what has arrived since the last line, told when it pauses and every few seconds."""
+    told = seen = 0
+    since = clock()
+
+    def line(at: At) -> None:
+        nonlocal told, seen, since
+        if at.received < seen:  # another run, which counts anew
+            told = seen = 0
+        paused, seen = at.received == seen, at.received
+        if seen > told and (paused or clock() - since >= _LINE_SECONDS):
+            typer.echo(f"{_now()} {at.source}: {seen - told:,} received")
+            told, since = seen, clock()
+
+    return line
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 @contextmanager

@@ -19,6 +19,7 @@ def receive(
     """
     from service.bootstrap import find_adapter, open_parts, open_puller
     from service.cli.pull import record, until_stopped
+    from service.cli.pull_view import arrivals
     from service.domain.errors import Fault, InvalidInput, Unavailable
     from service.ingest.source import SourceError
     from service.pulling.configured import choose
@@ -49,7 +50,7 @@ def receive(
 
     try:
         with until_stopped() as stop:
-            listen(open_puller(parts), chosen, open_receiver, stop, on_listening, on_outcome)
+            listen(open_puller(parts), chosen, open_receiver, stop, on_listening, on_outcome, arrivals())
     except SourceError as error:
         raise Unavailable(f"{source}: {error.message}") from None
     finally:

@@ -13,45 +13,47 @@ import typer
 from service.cli.match_words import plain
 
 if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
     from service.pulling.health import SourceHealth
 
 _STATES = {
     "disabled": ("已停用", "disabled", "dim"), "needs-attention": ("需人工处理", "needs attention", "bold red"),
-    "failing": ("失败，将重试", "failing", "red"), "running": ("正在拉取", "running", "cyan"),
+    "failing": ("失败，将重试", "failing", "red"), "running": ("运行中", "running", "cyan"),
     "never": ("从未拉取", "never pulled", "yellow"), "silent": ("无新数据", "silent", "bold yellow"),
     "waiting": ("待拉取", "waiting", ""), "ok": ("正常", "ok", "green"),
 }  # fmt: skip
 _WORDS = {
     "source": ("来源", "source"), "institution": ("机构", "institution"), "kind": ("类型", "kind"),
-    "state": ("状态", "state"), "lag": ("数据滞后", "lag"), "since": ("上次完整拉取", "last complete"),
+    "state": ("状态", "state"), "lag": ("数据滞后", "lag"), "since": ("完整拉取", "complete"),
     "due": ("下次", "due"), "reachable": ("可达", "reachable"), "today": ("今日新收", "new today"),
-    "dead": ("死信", "dead letters"), "waiting": ("待读取", "to be read"), "yes": ("是", "yes"), "no": ("否", "no"),
+    "dead": ("死信", "dead"), "waiting": ("待读取", "unread"), "yes": ("是", "yes"), "no": ("否", "no"),
     "day": ("日期", "day"), "received": ("收到", "received"), "new": ("新增", "new"), "updated": ("更新", "updated"),
     "rejected": ("拒收", "rejected"), "deleted": ("删除", "deleted"), "now": ("现在", "now"),
     "none": ("未配置任何来源 [[source]]，见 docs/sources.md", "no [[source]] is configured; see docs/sources.md"),
     "mend": ("死信列表：testonce rejected list", "dead letters: testonce rejected list"),
 }  # fmt: skip
+_SETTINGS = ("source", "institution", "kind")
+_STATE = ("state", "lag", "since", "due", "reachable", "dead", "waiting")
+_NO_LIMIT = 10_000
 _BY_DAY = ("received", "new", "updated", "rejected", "deleted")
 
 
 def render(found: Sequence[SourceHealth], lang: str, zone: tzinfo) -> None:
     """Prints every source, its last days, and what there is to look at."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     said = _Words(lang)
     if not found:
         typer.echo(said("none"))
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("source", "institution", "kind", "state", "lag", "since", "due", "reachable", "dead", "waiting"):
-        table.add_column(said(title), justify="right" if title in ("dead", "waiting") else "left", overflow="fold")
-    for one in found:
-        zh, en, style = _STATES[one.state.value]
-        table.add_row(*_first(one), Text(zh if lang == "zh" else en, style=style), *_rest(one, said))
     # rich takes 80 columns where there is no terminal; a file or a pager need not be so narrow
     console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 130, highlight=False)
+    table = _table(found, said, (*_SETTINGS, *_STATE))
+    if console.measure(table, options=console.options.update(width=_NO_LIMIT)).maximum > console.width:
+        table = _table(found, said, ("source", *_STATE))  # words are not broken: the settings have the rest
     console.print(table)
     if any(one.days for one in found):
         console.print(_days(found, said))
@@ -75,24 +77,39 @@ class _Words:
         return "-" if length is None else span(length, self.lang)
 
 
-def _first(one: SourceHealth) -> tuple[str, str, str]:
-    return one.settings.name, one.settings.institution, one.settings.kind
+def _table(found: Sequence[SourceHealth], said: _Words, columns: Sequence[str]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in columns:
+        table.add_column(said(title), justify="right" if title in ("dead", "waiting") else "left", overflow="fold")
+    for one in found:
+        cells = _cells(one, said)
+        table.add_row(*(cells[title] for title in columns))
+    return table
 
 
-def _rest(one: SourceHealth, said: _Words) -> tuple[str, ...]:
+def _cells(one: SourceHealth, said: _Words) -> dict[str, str | Text]:
+    from rich.text import Text
+
     known = one.known
     reachable = known.is_reachable if known else None
     due = "-"
     if one.due_in is not None:
         due = said.span(one.due_in) if one.due_in > timedelta(0) else said("now")
-    return (
-        said.span(one.lag),
-        said.span(one.since_complete),
-        due,
-        "-" if reachable is None else said("yes" if reachable else "no"),
-        str(one.dead_letters),
-        str(one.waiting),
-    )
+    zh, en, style = _STATES[one.state.value]
+    return {
+        "source": one.settings.name,
+        "institution": one.settings.institution,
+        "kind": one.settings.kind,
+        "state": Text(zh if said.lang == "zh" else en, style=style),
+        "lag": said.span(one.lag),
+        "since": said.span(one.since_complete),
+        "due": due,
+        "reachable": "-" if reachable is None else said("yes" if reachable else "no"),
+        "dead": str(one.dead_letters),
+        "waiting": str(one.waiting),
+    }
 
 
 def _days(found: Sequence[SourceHealth], said: _Words) -> object:

@@ -104,7 +104,8 @@ def judge(
     """The health of one source at `now`, a time in the network's zone. `is_gone`: whether the holder of a lease is
     known to live no more."""
     running = _is_running(known, now, is_gone)
-    warnings = tuple(_warnings(settings, known, days, now, running)) if settings.enabled else ()
+    watched = settings.enabled or running  # one that pushes is disabled, and listened to
+    warnings = tuple(_warnings(settings, known, days, now, running)) if watched else ()
     state = _state(settings, known, running, {one.kind for one in warnings}, now)
     newest = [(now.date() - timedelta(days=back)).isoformat() for back in reversed(range(SHOWN_DAYS))]
     return SourceHealth(
@@ -152,7 +153,7 @@ def fresh(days: Days, day: date) -> int:
 def _state(
     settings: SourceSettings, known: SourceState | None, running: bool, warned: set[str], now: datetime
 ) -> State:
-    if not settings.enabled:
+    if not settings.enabled and not running:
         return State.DISABLED
     if known is not None and known.error_code:
         return State.NEEDS_ATTENTION if known.error_class == "fatal" else State.FAILING
@@ -194,8 +195,9 @@ def _warnings(
 
 def _of_the_feed(settings: SourceSettings, known: SourceState, now: datetime) -> Iterator[Warn]:
     """What the times of the feed itself tell: that it is silent, behind, or ahead of the clock."""
-    quiet = _since(known.received_at, now)
-    if known.finished_at is not None and (quiet is None or quiet > settings.expect_every):
+    pushes = not settings.enabled  # it is listened to: no run of it ends while all is well
+    quiet = _since(known.received_at or (known.started_at if pushes else None), now)
+    if (pushes or known.finished_at is not None) and (quiet is None or quiet > settings.expect_every):
         zh = "从未提供记录" if quiet is None else f"已有 {span(quiet, 'zh')} 没有新记录"
         en = "it has never given a record" if quiet is None else f"nothing new for {span(quiet, 'en')}"
         yield Warn(

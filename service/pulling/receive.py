@@ -17,7 +17,7 @@ from service.domain.errors import Unavailable
 from service.ingest.source import Cursor, Pulled, RawRecord
 from service.pulling.configured import OpenReceiver
 from service.pulling.pull import Puller
-from service.pulling.run import Outcome
+from service.pulling.run import OnProgress, Outcome
 from service.source_settings import SourceSettings
 
 _WAITING = 200
@@ -95,6 +95,7 @@ def receive(
     stop: threading.Event,
     on_listening: Callable[[Any], None] = lambda _receiver: None,
     on_outcome: Callable[[Outcome | None, Unavailable | None], None] = lambda _outcome, _error: None,
+    on_progress: OnProgress | None = None,
 ) -> None:
     """Listens until `stop` is set. While another process has the source, or the database is away, nothing is stored,
     and so nothing acknowledged: archives send again. `on_outcome` is told of both.
@@ -105,7 +106,7 @@ def receive(
         on_listening(receiver)
         while not stop.is_set():
             try:
-                on_outcome(puller.run(settings, inbox.pull, stopping=stop.is_set), None)
+                on_outcome(puller.run(settings, inbox.pull, on_progress, stop.is_set), None)
             except Unavailable as error:
                 on_outcome(None, error)
             stop.wait(_LOOK_SECONDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.cli.pull_view import Done, counts_of, lines, watch_line
+from service.cli.pull_view import Done, arrivals, counts_of, lines, watch_line
 from service.domain.errors import Unavailable
 from service.ingest.source import Retriable
 from service.pulling.run import At, Outcome
@@ -35,6 +35,16 @@ def test_without_a_terminal_each_source_speaks_every_few_seconds(capsys: pytest.
     assert capsys.readouterr().err.splitlines() == [
         "city: 1,005 received, 7 not known before; 50 of 200", "city: 1,011 received, 7 not known before; 50 of 200",
     ]  # fmt: skip
+
+
+def test_arrivals_are_told_when_they_pause_and_every_few_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    line = arrivals(lambda: now[0])
+    for at, received in ((1, 3), (2, 30), (3, 30), (4, 30), (5, 40), (9, 70), (10, 70), (11, 2), (12, 2)):
+        now[0] = float(at)
+        line(At("pacs", received, received))
+    told = [one.split(" ", 1)[1] for one in capsys.readouterr().out.splitlines()]
+    assert told == ["pacs: 30 received", "pacs: 40 received", "pacs: 2 received"]
 
 
 @pytest.mark.parametrize(("given", "said"), [

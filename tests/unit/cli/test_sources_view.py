@@ -53,5 +53,16 @@ def test_a_source_never_pulled_has_dashes_and_no_remarks(capsys: pytest.CaptureF
     assert lines[1].split()[3:] == ["never", "pulled", "-", "-", "-", "-", "0", "0"]
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_no_word_is_broken_in_eighty_columns(
+    lang: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    one = replace(HEALTH, settings=settings_of(name="county-hospital-pacs", institution="county-hospital"), days={})
+    first, second, *_ = shown([one, one], lang, capsys).splitlines()[1:]
+    assert first == second
+    assert first.split()[0] == "county-hospital-pacs"
+
+
 def test_no_source_is_said_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert "docs/sources.md" in shown([], "zh", capsys)

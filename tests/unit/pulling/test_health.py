@@ -71,6 +71,18 @@ def test_a_disabled_source_is_said_so_and_warns_of_nothing() -> None:
     assert (found.state, kinds(found)) == (State.DISABLED, [])
 
 
+@pytest.mark.parametrize(("received", "started", "expected"), [
+    (HOUR, 90 * HOUR, []), (25 * HOUR, 90 * HOUR, ["silent"]), (None, 25 * HOUR, ["silent"]), (None, HOUR, []),
+])  # fmt: skip
+def test_an_archive_that_is_listened_to_is_running_and_warns_when_it_falls_silent(
+    received: timedelta | None, started: timedelta, expected: list[str]
+) -> None:
+    heard = known(received_at=received, started_at=started, finished_at=None, due_at=None, watermark=None,
+                  lease_owner="alive", lease_until=-HOUR)  # fmt: skip
+    found = health(heard, enabled=False)
+    assert (found.state, kinds(found)) == (State.RUNNING, expected)
+
+
 @pytest.mark.parametrize(("state", "expected"), [
     (known(received_at=25 * HOUR), ["silent"]),
     (known(received_at=None, watermark=None), ["silent"]),
