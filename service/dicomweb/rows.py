@@ -14,6 +14,7 @@ from service.ingest.port import SeriesFacts
 from service.retrieval.listing import ListedStudy
 
 Row = dict[str, dict[str, Any]]
+_FIRST_HAN = "\u3400"
 _SEX = {"male": "M", "female": "F", "other": "O"}
 
 
@@ -100,16 +101,26 @@ class Rows:
 
 def _patient(patient_id: str, issuer: str, facts: PatientFacts | None) -> Row:
     """Who it is, as the hospital that holds the images says; it is the issuer of the number."""
-    name = facts.names[0] if facts and facts.names else ""
+    name = person_name(facts.names) if facts else None
     birth = (facts.birth_date or "").replace("-", "") if facts else ""
     sex = _SEX.get(facts.sex or "", "") if facts else ""
     return {
-        **_value("00100010", "PN", {"Alphabetic": name} if name else None),
+        **_value("00100010", "PN", name),
         **_value("00100020", "LO", patient_id),
         **_value("00100021", "LO", issuer),
         **_value("00100030", "DA", birth if len(birth) == 8 else ""),
         **_value("00100040", "CS", sex),
     }
+
+
+def person_name(names: Sequence[str]) -> dict[str, str] | None:
+    """A PN value (PS3.18 F.2.2) of a patient's spellings: Latin letters and Chinese characters in their groups (PS3.5
+    6.2.1.2). A name known in one writing stands in the first group, which is what most viewers show."""
+    chinese = [one for one in names if any(ch >= _FIRST_HAN for ch in one)]
+    latin = [one for one in names if one not in chinese]
+    if latin and chinese:
+        return {"Alphabetic": latin[0], "Ideographic": chinese[0]}
+    return {"Alphabetic": names[0]} if names else None
 
 
 def _value(tag: str, vr: str, *values: Any) -> Row:
