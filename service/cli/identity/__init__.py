@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from service.cli.identity_evaluate import evaluate
-from service.cli.identity_explain import explain
-from service.cli.identity_export import export
-from service.cli.identity_rebuild import rebuild
-from service.cli.identity_review import review
-from service.cli.identity_rulings import link, not_same, unlink, withdraw
+from service.cli.identity.evaluate import evaluate
+from service.cli.identity.explain import explain
+from service.cli.identity.export import export
+from service.cli.identity.rebuild import rebuild
+from service.cli.identity.review import review
+from service.cli.identity.rulings import link, not_same, unlink, withdraw
 
 app = typer.Typer(help="Which records are one person, and what people decided about it.", no_args_is_help=True)
 app.command("review")(review)
