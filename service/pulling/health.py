@@ -17,6 +17,7 @@ from service.domain.network import Network
 from service.pulling.leases import is_dead
 from service.registry.columns import from_us, to_us
 from service.registry.database import Database
+from service.registry.missed import MOST_TRIES, count_missed
 from service.registry.retrievals import retrieval_times
 from service.registry.source_states import SourceState, all_states, count_dead_letters, count_waiting, days_since
 from service.source_settings import SourceSettings
@@ -29,6 +30,8 @@ _FALLEN_TO = 0.5
 _CLOCK_AHEAD = timedelta(minutes=5)
 _LEAST_OVERDUE = timedelta(minutes=5)
 _RETRIEVALS_OF = timedelta(days=1)
+_FETCHED_WITHIN = timedelta(days=1)
+"""What a listing named mostly comes within some runs; what is missing for longer is told."""
 
 Days = Mapping[str, Mapping[str, int]]
 """Counts by day (YYYY-MM-DD of the network's zone) and outcome."""
@@ -84,9 +87,18 @@ def read_health(database: Database, sources: Sequence[SourceSettings], network: 
     with database.snapshot() as conn:
         states, days = all_states(conn), days_since(conn, since)
         dead, waiting = count_dead_letters(conn), count_waiting(conn)
+        named = count_missed(conn, to_us(now - _FETCHED_WITHIN))
         times = retrieval_times(conn, to_us(now - _RETRIEVALS_OF))
     found = (
-        judge(one, states.get(one.name), days.get(one.name, {}), dead.get(one.name, 0), waiting.get(one.name, 0), today)
+        judge(
+            one,
+            states.get(one.name),
+            days.get(one.name, {}),
+            dead.get(one.name, 0),
+            waiting.get(one.name, 0),
+            today,
+            missed=named.get(one.name, (0, 0)),
+        )
         for one in sources
     )
     return [replace(one, retrieval=times.get(one.settings.name)) for one in found]
@@ -100,14 +112,17 @@ def judge(
     waiting: int,
     now: datetime,
     is_gone: Callable[[str], bool] = is_dead,
+    missed: tuple[int, int] = (0, 0),
 ) -> SourceHealth:
     """The health of one source at `now`, a time in the network's zone. `is_gone`: whether the holder of a lease is
-    known to live no more."""
+    known to live no more. `missed`: see `count_missed`."""
     running = _is_running(known, now, is_gone)
     watched = settings.enabled or running  # one that pushes is disabled, and listened to
-    warnings = tuple(_warnings(settings, known, days, now, running)) if watched else ()
-    state = _state(settings, known, running, {one.kind for one in warnings}, now)
     newest = [(now.date() - timedelta(days=back)).isoformat() for back in reversed(range(SHOWN_DAYS))]
+    fetched = sum(days.get(day, {}).get("fetched", 0) for day in newest)
+    found = (*_warnings(settings, known, days, now, running), *_of_listings(fetched, *missed))
+    warnings = found if watched else ()
+    state = _state(settings, known, running, {one.kind for one in warnings}, now)
     return SourceHealth(
         settings=settings,
         state=state,
@@ -190,6 +205,25 @@ def _warnings(
             "overdue",
             f"已逾期 {span(late, 'zh')} 未拉取：请确认 testonce pull --watch 正在运行",
             f"due for {span(late, 'en')} and nobody pulls it: is testonce pull --watch running?",
+        )
+
+
+def _of_listings(fetched: int, waiting: int, given_up: int) -> Iterator[Warn]:
+    """What the source's listings named, and its questions by time did not give."""
+    if fetched or waiting:
+        yield Warn(
+            "missed",
+            f"来源清单列出、但按时间查询未得到的记录：近 {SHOWN_DAYS} 天已补取 {fetched} 条，尚缺 {waiting} 条。"
+            "请核对来源系统是否延迟提交，必要时加大 overlap",
+            f"records that its listings name and no question by time gave: {fetched} fetched in the last "
+            f"{SHOWN_DAYS} days, {waiting} still missing. Does the system commit late? Then enlarge overlap",
+        )
+    if given_up:
+        yield Warn(
+            "not-given",
+            f"来源清单列出的 {given_up} 条记录，逐条查询 {MOST_TRIES} 次仍未取得：请核对账号权限，或联系厂商",
+            f"{given_up} records that its listings name were asked for {MOST_TRIES} times and not given: look at the "
+            "account's rights, or ask its vendor",
         )
 
 

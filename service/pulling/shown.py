@@ -8,7 +8,7 @@ from typing import Any
 from service.pulling.health import SourceHealth
 from service.registry.columns import from_us
 
-COUNTED = ("received", "known", "new", "updated", "unchanged", "ignored", "rejected", "deleted")
+COUNTED = ("received", "known", "new", "updated", "unchanged", "ignored", "rejected", "deleted", "fetched")
 """What is counted of each day, in this order."""
 
 

@@ -94,12 +94,14 @@ def due(conn: Connection, keys: KeyRing, source: str, before: int, most: int) ->
     return [_key_of(keys, source, row) for row in rows]
 
 
-def count_missed(conn: Connection) -> dict[str, tuple[int, int]]:
-    """For each source how many records are missed, and how many of them were asked for in vain so often that they are
-    asked for no more."""
-    given_up = func.sum(case((_missed.tries >= MOST_TRIES, 1), else_=0))
-    rows = conn.execute(select(_missed.source, func.count(), given_up).group_by(_missed.source))
-    return {source: (total, int(vain)) for source, total, vain in rows}
+def count_missed(conn: Connection, before: int) -> dict[str, tuple[int, int]]:
+    """For each source how many records were named before that time (microseconds since 1970 UTC) and are missed still,
+    and how many were asked for in vain so often that they are asked for no more."""
+    vain = _missed.tries >= MOST_TRIES
+    late = _missed.named_at < before
+    waiting, given_up = (func.sum(case((one, 1), else_=0)) for one in (late & ~vain, vain))
+    rows = conn.execute(select(_missed.source, waiting, given_up).group_by(_missed.source))
+    return {source: (int(first), int(second)) for source, first, second in rows}
 
 
 def key_bound_to(source: str, ref: str) -> str:

@@ -103,6 +103,22 @@ def test_warnings(state: SourceState, expected: list[str]) -> None:
     assert all(one.zh and one.en for one in found.warnings)
 
 
+@pytest.mark.parametrize(("fetched", "missed", "expected"), [
+    (0, (0, 0), []),
+    (12, (0, 0), ["missed"]),
+    (0, (3, 0), ["missed"]),
+    (0, (0, 2), ["not-given"]),
+    (1, (1, 1), ["missed", "not-given"]),
+])  # fmt: skip
+def test_what_listings_name_and_nothing_gave_is_told(
+    fetched: int, missed: tuple[int, int], expected: list[str]
+) -> None:
+    days = {"2026-11-17": {"received": 20, "fetched": fetched}, "2026-11-02": {"fetched": 500}}
+    found = judge(settings_of(), known(), days, 0, 0, NOW, missed=missed)
+    assert kinds(found) == expected
+    assert all(f"{fetched} fetched" in one.en for one in found.warnings if one.kind == "missed")
+
+
 def test_a_source_outside_its_hours_is_not_overdue() -> None:
     assert kinds(health(known(due_at=3 * HOUR), hours="22:00-06:00")) == []
 
@@ -135,7 +151,7 @@ def test_seven_days_are_shown_and_no_more() -> None:
     shown = show(health(known(), month(100) | {"2026-11-22": {"received": 3}}))
     assert [one["day"] for one in shown["days"]] == [f"2026-11-{n}" for n in range(16, 23)]
     assert shown["days"][-1] == {"day": "2026-11-22", "received": 3} | dict.fromkeys(
-        ("known", "new", "updated", "unchanged", "ignored", "rejected", "deleted"), 0
+        ("known", "new", "updated", "unchanged", "ignored", "rejected", "deleted", "fetched"), 0
     )
     assert (shown["lagSeconds"], shown["error"], shown["watermark"]) == (900, None, "2026-11-22T01:45:00+00:00")
 
