@@ -103,13 +103,14 @@ class EvidenceReader:
     def identify(self, conn: Connection, query: PatientQuery, requester: str) -> Linkage:
         """Who the query names. A number of the ordering institution resolves to its own record first, whose
         identifiers then find the others."""
-        tokens = {*self._tokens(read_identifiers(query)), *self._local_tokens(query, requester)}
+        asked = read_identifiers(query)
+        tokens = {*self._tokens(asked), *self._local_tokens(query, requester)}
         records = known.find_records(conn, self._keys, tokens)
         if is_crowded := len(records) > known.MOST_FOUND:
             records = known.find_records(conn, self._keys, self._local_tokens(query, requester))
         own = own_records(query, requester, records)
         person = complete(query, own)
-        if more := set() if is_crowded else set(self._tokens(person.identifiers)) - tokens:
+        if more := set() if is_crowded else set(self._tokens(person.identifiers - asked)):
             found = known.find_records(conn, self._keys, tokens | more)
             is_crowded = len(found) > known.MOST_FOUND
             records = records if is_crowded else found

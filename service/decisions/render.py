@@ -43,7 +43,9 @@ class _Renderer:
         self.ordered_at = ordered_at
         self.base = public_url.rstrip("/")
         self.decision_id = decision_id
-        self._reasons: dict[int, dict[str, Any]] = {}  # one reason stands at its result, its candidate and its order
+        # by identity: a reason stands at its result, its candidate and its order, a time at all results of its report
+        self._reasons: dict[int, dict[str, Any]] = {}
+        self._times: dict[int, tuple[str, float | None]] = {}
 
     def order(self, one: OrderDecision) -> dict[str, Any]:
         return {
@@ -79,6 +81,7 @@ class _Renderer:
 
     def candidate(self, one: JudgedCandidate) -> dict[str, Any]:
         issuer = self.policy.institution(one.head.performer)
+        performed, age = self.time(one.performed)
         reports = f"{self.base}/api/v1/reports/{one.head.id}?decision={self.decision_id}"
         return {
             "report": one.head.ref if one.disclosed else None,
@@ -88,8 +91,8 @@ class _Renderer:
             "interpreter": one.head.interpreter if one.disclosed else None,
             "kind": one.kind,
             "mark": one.mark,
-            "performedAt": render_when(one.performed, self.policy.network),
-            "ageHours": self.age(one.performed),
+            "performedAt": performed,
+            "ageHours": age,
             "windowHours": _plain(one.window_hours),
             "verdict": one.verdict.value,
             "reasons": [self.reason(reason) for reason in one.reasons],
@@ -110,8 +113,17 @@ class _Renderer:
         base = one.images[0].rstrip("/")
         return f"{base}/studies/{one.study_uid}" if one.study_uid and "/studies/" not in base else base
 
-    def age(self, performed: When | None) -> float | None:
-        if performed is None or not performed.has_day:
+    def time(self, when: When | None) -> tuple[str | None, float | None]:
+        """A time as text, and how many hours before the order it lies."""
+        if when is None:
+            return None, None
+        found = self._times.get(id(when))
+        if found is None:
+            found = self._times[id(when)] = render_when(when, self.policy.network), self.age(when)
+        return found
+
+    def age(self, performed: When) -> float | None:
+        if not performed.has_day:
             return None
         return round((self.ordered_at - performed.start).total_seconds() / 3600, 2) + 0.0  # never -0.0
 
@@ -127,7 +139,7 @@ class _Renderer:
             "reported": {"value": measured.reported, "unit": measured.unit} if shown else None,
             "interpretation": " ".join(shown.interpretation) or None if shown else None,
             "referenceRange": shown.reference_range if shown else None,
-            "performedAt": render_when(one.result.performed if one.result else exam_performed, self.policy.network),
+            "performedAt": self.time(one.result.performed if one.result else exam_performed)[0],
             "mark": one.mark,
             "verdict": one.verdict.value,
             "reasons": [self.reason(reason) for reason in one.reasons],
@@ -144,10 +156,8 @@ def render_value(measured: Measured) -> int | float | str | None:
     return measured.value
 
 
-def render_when(when: When | None, network: Network) -> str | None:
+def render_when(when: When, network: Network) -> str:
     """A moment with the network's offset, a day or a month as what it is."""
-    if when is None:
-        return None
     local = network.local_time(when.start)
     if when.precision is Precision.MOMENT:
         return local.isoformat()

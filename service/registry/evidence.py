@@ -16,6 +16,7 @@ from sqlalchemy import BindParameter, ColumnElement, Connection, literal_column,
 
 from service.domain.person import PatientFacts
 from service.domain.report import ExamCandidate, ImagingExam, ItemResult, LabCandidate, Measured, ReportHead, Status
+from service.domain.times import When
 from service.registry import canonical
 from service.registry.bulk import chunked
 from service.registry.columns import from_us_or_none
@@ -94,8 +95,10 @@ def results_of(
     """The current results of these records and items performed at `since_us` (microseconds since 1970 UTC) or later,
     or at no known time; each with its record, in the order of record, item, time and report."""
     heads: dict[int, ReportHead] = {}
+    times: dict[AnyRow, When | None] = {}
     return [
-        (row[0], _candidate(row, heads)) for row in _by_record(_RESULTS, conn, record_ids, sorted(set(items)), since_us)
+        (row[0], _candidate(row, heads, times))
+        for row in _by_record(_RESULTS, conn, record_ids, sorted(set(items)), since_us)
     ]
 
 
@@ -126,7 +129,8 @@ def _by_record(
         yield from statement.rows(conn, [records, names], since_us)
 
 
-def _candidate(row: AnyRow, heads: dict[int, ReportHead]) -> LabCandidate:
+def _candidate(row: AnyRow, heads: dict[int, ReportHead], times: dict[AnyRow, When | None]) -> LabCandidate:
+    """A result from its row. `heads` and `times` hold what others have already read: results of a report share them."""
     (
         _, item, start_at, report_id, _, end_at, precision, performed, status, reported, unit, value, is_number,
         comparator, interpretation, reference_range, issues, methods, name, ref, packed,
@@ -134,12 +138,15 @@ def _candidate(row: AnyRow, heads: dict[int, ReportHead]) -> LabCandidate:
     head = heads.get(report_id)
     if head is None:
         head = heads[report_id] = canonical.decode_head(packed)
+    time = (start_at, end_at, precision, performed)
+    if time not in times:
+        times[time] = when_of(*time)
     return LabCandidate(
         head,
         ItemResult(
             item,
             _STATUS[status],
-            when_of(start_at, end_at, precision, performed),
+            times[time],
             Measured(reported, unit, Decimal(value) if is_number else value, comparator),
             _split(interpretation),
             reference_range,
