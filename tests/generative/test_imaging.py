@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from service.ingest.dicom.charsets import decode_text, read_terms
 from service.ingest.dicom.header import UnreadableDicom, read_dicom
-from service.ingest.imaging.exam_facts import ExamFacts, PartFacts, resolve_exam
+from service.ingest.imaging.facts import ExamFacts, PartFacts
 from service.ingest.imaging.lexicon import fold
+from service.ingest.imaging.resolve import resolve_exam
 from service.ingest.imaging.words import read_words
 from service.reference.catalogue_file import package_catalogue
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.ingest.imaging.exam_facts import ExamFacts, PartFacts, resolve_exam
+from service.ingest.imaging.facts import ExamFacts, PartFacts
+from service.ingest.imaging.resolve import resolve_exam
 from service.reference.catalogue_file import package_catalogue
 
 CATALOGUE = package_catalogue()

@@ -10,7 +10,8 @@ from fixtures.imaging_headers import LabelledStudy, Shown
 from service.domain.catalogue import Catalogue
 from service.domain.report import ExamPart
 from service.ingest.dicom.header import read_dicom
-from service.ingest.imaging.exam_facts import ExamFacts, part_facts_of, resolve_exam
+from service.ingest.imaging.facts import ExamFacts, part_facts_of
+from service.ingest.imaging.resolve import resolve_exam
 
 _SIDES = {"L": {"L"}, "R": {"R"}, "B": {"L", "R"}}
 _CONTRASTS = {"without": {"plain"}, "with": {"contrast"}, "both": {"plain", "contrast"}}

@@ -21,7 +21,8 @@ from service.ingest.fhir_r4.shapes import (
 from service.ingest.fhir_r4.studies import Study, accessions
 from service.ingest.fhir_r4.values import Context, Told, effective, same_system, told
 from service.ingest.fhir_r4.view import Newest, View
-from service.ingest.imaging.exam_facts import ExamFacts, part_facts_of, resolve_exam
+from service.ingest.imaging.facts import ExamFacts, part_facts_of
+from service.ingest.imaging.resolve import resolve_exam
 from service.ingest.port import SeriesFacts
 
 _SIDES = {

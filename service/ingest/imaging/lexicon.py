@@ -1,5 +1,5 @@
 """Finds the known words of exam names in a text, longest first: regions from the catalogue, the rest from
-`imaging_phrases`."""
+`phrases`."""
 
 from __future__ import annotations
 

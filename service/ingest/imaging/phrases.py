@@ -1,4 +1,4 @@
-"""The words exam names are made of, Chinese and English: data, read by the scanner in `imaging_lexicon`.
+"""The words exam names are made of, Chinese and English: data, read by the scanner in `lexicon`.
 
 Each key says what its phrases mean (`kind=value`, several apart by a blank). Phrases are written folded: Latin letters
 in upper case, a blank for hyphen and underscore. A technique that no catalogue item has (CTV, perfusion, biopsy) is

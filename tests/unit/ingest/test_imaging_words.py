@@ -6,7 +6,7 @@ from time import process_time
 
 import pytest
 
-from service.ingest.imaging.exam_claims import is_technique_of
+from service.ingest.imaging.claims import is_technique_of
 from service.ingest.imaging.words import read_side, read_words
 from service.reference.catalogue_file import package_catalogue
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.ingest.imaging.exam_claims import sides_said
-from service.ingest.imaging.exam_parts import ExamFacts
+from service.ingest.imaging.claims import sides_said
+from service.ingest.imaging.facts import ExamFacts
 from service.ingest.imaging.report_words import read_report
 from service.ingest.imaging.words import merge_contrasts
 from service.reference.catalogue_file import package_catalogue

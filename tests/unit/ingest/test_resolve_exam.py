@@ -8,7 +8,8 @@ import pytest
 
 from service.domain.codes import LOINC, SNOMED_CT, TESTONCE_ITEM, Code
 from service.domain.report import ExamPart
-from service.ingest.imaging.exam_facts import ExamFacts, PartFacts, ResolvedExam, part_facts_of, resolve_exam
+from service.ingest.imaging.facts import ExamFacts, PartFacts, part_facts_of
+from service.ingest.imaging.resolve import ResolvedExam, resolve_exam
 from service.reference.catalogue_file import package_catalogue
 
 CATALOGUE = package_catalogue()

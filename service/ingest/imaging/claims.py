@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from service.domain.catalogue import MODALITY_ALIASES, TECHNIQUES_WITH_CONTRAST, Catalogue
 from service.domain.codes import Code
 from service.domain.report import ExamPart
-from service.ingest.imaging.exam_parts import ExamFacts
+from service.ingest.imaging.facts import ExamFacts
 from service.ingest.imaging.regions import are_related
 from service.ingest.imaging.report_words import read_report, told_clauses
 from service.ingest.imaging.sides import merge_sides

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from service.domain.catalogue import CONTRAST_MODALITIES, MODALITY_ALIASES, TECHNIQUES_WITH_CONTRAST, Catalogue
 from service.domain.report import ExamPart
-from service.ingest.imaging.exam_claims import Claim, is_technique_of, names_contradict, read_claims, sides_said
-from service.ingest.imaging.exam_parts import ExamFacts, PartFacts, is_image_modality, part_facts_of
+from service.ingest.imaging.claims import Claim, is_technique_of, names_contradict, read_claims, sides_said
+from service.ingest.imaging.facts import ExamFacts, PartFacts, is_image_modality
 from service.ingest.imaging.regions import agreed, are_related, find_regions, may_mean
 from service.ingest.imaging.sides import merge_sides
 from service.ingest.imaging.words import HOME, merge_contrasts, read_side, read_words
@@ -232,6 +232,3 @@ def _finished(part: ExamPart, catalogue: Catalogue) -> ExamPart:
         region = None  # some limb: which joint is not said
     side = part.laterality if region and catalogue.is_paired(region) else None
     return replace(part, region=region, technique=technique, contrast=contrast, laterality=side)
-
-
-__all__ = ["ExamFacts", "PartFacts", "ResolvedExam", "part_facts_of", "resolve_exam"]
