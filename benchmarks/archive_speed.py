@@ -30,7 +30,7 @@ from adapters.dimse import open_source as open_dimse
 from adapters.dimse import queries
 from adapters.dimse.contexts import FIND, GET
 from adapters.transport import GuardedClient
-from adapters.transport.network import GuardedTransport, resolve_host
+from adapters.transport.network import GuardedTransport
 from service.ingest.archive import Place
 from service.ingest.source import Cursor, Limits, Pulled, SourceConfig
 from tests.support.archives import Instance, ct
@@ -70,7 +70,7 @@ class _Recorded(httpx.BaseTransport):
     """The guarded transport, and what went through it."""
 
     def __init__(self, config: SourceConfig) -> None:
-        self._inner = GuardedTransport(config, resolve_host)
+        self._inner = GuardedTransport(config, None)
         self.asked: list[tuple[str, dict[str, str]]] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
