@@ -132,7 +132,7 @@ def open_images(
     rights = Rights(database, keys)
     cache = ImageCache(settings.home.expanduser() / "images", keys, settings.image_cache_bytes)
     indexed = Indexed(database, keys)
-    lines, checks = Lines(archives), Checks(database, indexed, cache.purge)
+    lines, checks = Lines(archives), Checks(database, indexed, journal, cache.purge)
     transfers = Transfers(lines, checks)
     room = Room(
         database,

@@ -7,7 +7,8 @@ Content-Location) is never followed. Pixels are asked for uncompressed: gzip of 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -58,13 +59,15 @@ _DROPPED = frozenset({"00081190", "BulkDataURI"})  # Retrieve URL and bulk data:
 class DicomWebArchive:
     """An archive that gives out images by DICOMweb. Safe to use from several threads at once."""
 
-    def __init__(self, http: GuardedClient, questions: Questions) -> None:
+    def __init__(self, http: GuardedClient, questions: Questions, connections: int = 1) -> None:
         self._http = http
         self._questions = questions
+        self._beside = ThreadPoolExecutor(connections, thread_name_prefix="dicomweb-series")
 
     def find_study(self, study_uid: str, patient_ids: frozenset[str]) -> HeldStudy:
         """See `ImageArchive`. A study under two patients is `ambiguous`: whose images they are nobody can say."""
         path = _path(Place(study_uid))
+        listed = self._ahead(f"{path}/series")
         found = self._questions.ask("studies", [("StudyInstanceUID", study_uid)])
         rows = [one for one in found if one.text(STUDY) == study_uid]
         if not rows:
@@ -72,23 +75,15 @@ class DicomWebArchive:
         owner = sole_owner([one.text(PATIENT_ID) for one in rows], patient_ids)
         availability = rows[0].text(0x00080056).upper()
         require_online(availability)
-        series = self._series(path, study_uid, owner)
+        series = _series(listed(), study_uid, owner)
         notes = self._rejections(path, series)
         return HeldStudy(study_uid, owner, series, _number(rows[0], 0x00201208), availability, notes)
 
-    def _series(self, path: str, study_uid: str, owner: str) -> tuple[HeldSeries, ...]:
-        """The series; a row that names another study or patient is none of it (a filter that lets all through)."""
-        rows = self._questions.all_or_refuse(f"{path}/series")
-        mine = [one for one in rows if one.text(STUDY) in ("", study_uid) and is_uid(one.text(SERIES))]
-        if any(one.text(PATIENT_ID) not in ("", owner) for one in mine):
-            raise NotHeld("ambiguous", "the archive has series of the study under another patient")
-        return tuple(
-            HeldSeries(
-                one.text(SERIES), one.text(0x00080060), _number(one, 0x00200011), one.text(0x0008103E),
-                _number(one, 0x00201209),
-            )
-            for one in mine
-        )  # fmt: skip
+    def _ahead(self, path: str) -> Callable[[], list[Row]]:
+        """A list that is asked for beside what is asked next: somebody waits for a picture."""
+        if not self._http.is_well:
+            return lambda: self._questions.all_or_refuse(path)
+        return self._beside.submit(self._questions.all_or_refuse, path).result
 
     def _rejections(self, path: str, series: Iterable[HeldSeries]) -> Rejections:
         """What the key object selections of the study reject; one that is listed and not given says nothing good."""
@@ -179,6 +174,7 @@ class DicomWebArchive:
 
     def close(self) -> None:
         """Lets go of connections."""
+        self._beside.shutdown(wait=False, cancel_futures=True)
         self._http.close()
 
     @contextmanager
@@ -205,7 +201,21 @@ def open_archive(config: SourceConfig) -> DicomWebArchive:
         connections=max(config.limits.connections, options.image_connections),
     )
     http = GuardedClient(replace(config, limits=limits))
-    return DicomWebArchive(http, Questions(http, options.page, limits.pages))
+    return DicomWebArchive(http, Questions(http, options.page, limits.pages), limits.connections)
+
+
+def _series(rows: Iterable[Row], study_uid: str, owner: str) -> tuple[HeldSeries, ...]:
+    """The series; a row that names another study or patient is none of it (a filter that lets all through)."""
+    mine = [one for one in rows if one.text(STUDY) in ("", study_uid) and is_uid(one.text(SERIES))]
+    if any(one.text(PATIENT_ID) not in ("", owner) for one in mine):
+        raise NotHeld("ambiguous", "the archive has series of the study under another patient")
+    return tuple(
+        HeldSeries(
+            one.text(SERIES), one.text(0x00080060), _number(one, 0x00200011), one.text(0x0008103E),
+            _number(one, 0x00201209),
+        )
+        for one in mine
+    )  # fmt: skip
 
 
 def _path(place: Place) -> str:

@@ -78,6 +78,12 @@ class GuardedClient:
         self._keeper: Keeper = open_keeper(config, self.base, self._ask_for_token, clock)
         self._network = network or GuardedTransport(config, resolve)
 
+    @property
+    def is_well(self) -> bool:
+        """Whether the source answered when last asked: then it may be asked several things at once. Of one that did
+        not, the breaker may let a single call through."""
+        return self._breaker.is_well
+
     def get(
         self, path_or_url: str, *, params: Params = (), headers: Mapping[str, str] | None = None,
         raw_query: str | None = None, expect: Collection[int] = (), max_bytes: int | None = None,

@@ -53,6 +53,11 @@ class Breaker:
         self._until = 0.0
         self._lock = threading.Lock()
 
+    @property
+    def is_well(self) -> bool:
+        """Whether the last call was answered."""
+        return self._failures == 0
+
     def enter(self) -> bool:
         """Whether this call is the one that tries. Raises Retriable `breaker-open` while none may go."""
         with self._lock:

@@ -136,9 +136,9 @@ class DicomWeb:
         drawn = await self._images.picture(opening, place, numbers[0], view)
 
         async def left() -> None:
-            self._images.gave_picture(opening, drawn.place, numbers[0], len(drawn.body))
+            await self._images.gave_picture(opening, drawn, numbers[0], view)
 
-        return Response(drawn.body, media_type=drawn.media, background=BackgroundTask(left))
+        return Response(drawn.body, media_type=view.media, background=BackgroundTask(left))
 
     async def _opened(self, request: Request) -> tuple[Place, Opening, list[Accepted]]:
         caller = self._caller(request)

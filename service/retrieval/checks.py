@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from sqlalchemy import Connection
+
 from service.domain.codes import NO_IMAGE_MODALITIES
 from service.domain.errors import NotFound, Unavailable
 from service.ingest.archive import HeldInstance, HeldStudy, ImageArchive, NotHeld, Place, require_online
@@ -18,10 +20,12 @@ from service.ingest.source import Retriable, SourceError
 from service.registry import images, source_states
 from service.registry.database import Database
 from service.registry.images import HELD, StudyHeld
+from service.registry.journal import Journal
 from service.retrieval.errors import ImagesRefused
 from service.retrieval.indexed import Indexed
 from service.retrieval.lines import Line
 from service.retrieval.rights import Grant
+from service.retrieval.together import Together
 
 Lists = dict[str, tuple[HeldInstance, ...]]
 """The instances of series that were listed, by SeriesInstanceUID."""
@@ -77,11 +81,13 @@ class Checks:
     """Asks archives for studies before anything is given out, and remembers the answer for a minute."""
 
     def __init__(
-        self, database: Database, indexed: Indexed, purge: Callable[[StudyHeld], None],
+        self, database: Database, indexed: Indexed, journal: Journal, purge: Callable[[StudyHeld], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._database = database
         self._indexed = indexed
+        self._journal = journal
+        self._together = Together()
         self._purge = purge
         self._clock = clock
         self._known: OrderedDict[tuple[str, str, str], Checked] = OrderedDict()
@@ -93,10 +99,13 @@ class Checks:
         known = self._known.get(key)
         if known is not None and known.until > self._clock() and known.grant.holding.noted_at == held.noted_at:
             return replace(known, grant=grant)
+        asked = (*key, held.noted_at, grant.patient_ids)
+        return replace(await self._together.do(asked, lambda: self._asked(line, grant, key)), grant=grant)
+
+    async def _asked(self, line: Line, grant: Grant, key: tuple[str, str, str]) -> Checked:
         async with line.slot():
             found, lists = await line.call(lambda archive: self._ask(archive, grant))
-        checked = Checked(grant, found, self._clock() + LASTS_SECONDS, lists)
-        self._known[key] = checked
+        checked = self._known[key] = Checked(grant, found, self._clock() + LASTS_SECONDS, lists)
         while len(self._known) > _MOST_REMEMBERED:
             self._known.popitem(last=False)
         return checked
@@ -105,11 +114,16 @@ class Checks:
         """The instances of a series, asked for once while the check lasts. NotFound, Unavailable."""
         checked.require_series(series_uid)
         if series_uid not in checked.instances:
-            place = Place(checked.study.study_uid, series_uid)
-            async with line.slot():
-                found = await line.call(lambda archive: self._list(archive, checked.grant, place))
-            checked.instances[series_uid] = tuple(one for one in found if one.sop_uid not in checked.left_out)
+            await self._together.do(
+                (id(checked.instances), series_uid), lambda: self._listed(line, checked, series_uid)
+            )
         return checked.instances[series_uid]
+
+    async def _listed(self, line: Line, checked: Checked, series_uid: str) -> None:
+        place = Place(checked.study.study_uid, series_uid)
+        async with line.slot():
+            found = await line.call(lambda archive: self._list(archive, checked.grant, place))
+        checked.instances[series_uid] = tuple(one for one in found if one.sop_uid not in checked.left_out)
 
     def _ask(self, archive: ImageArchive, grant: Grant) -> tuple[HeldStudy, Lists]:
         held = grant.holding
@@ -129,7 +143,10 @@ class Checks:
         except SourceError as error:
             self._note_probe(held.source, error)
             raise trouble(held.source, error) from None
-        self._remember(held, HELD)
+        if held.state == HELD:
+            self._note_held(held)
+        else:
+            self._remember(held, HELD)
         return found, lists
 
     def _count(self, found: HeldStudy, held: StudyHeld) -> None:
@@ -150,6 +167,16 @@ class Checks:
             self._note_probe(grant.holding.source, error)
             raise trouble(grant.holding.source, error) from None
 
+    def _note_held(self, held: StudyHeld) -> None:
+        """Notes that all is as it was; nobody waits for that."""
+        now = self._database.now_us()
+
+        def work(conn: Connection) -> None:
+            images.note_held(conn, held, now)
+            source_states.note_probe(conn, held.source, now, None)
+
+        self._journal.submit_all([work])
+
     def _remember(self, held: StudyHeld, state: str) -> None:
         now = self._database.now_us()
         with self._database.write() as conn:
@@ -159,6 +186,10 @@ class Checks:
     def _note_probe(self, source: str, error: SourceError) -> None:
         with self._database.write() as conn:  # whatever it is: until the next probe works, its images cannot be had
             source_states.note_probe(conn, source, self._database.now_us(), error.code)
+
+    def close(self) -> None:
+        """Ends questions on their way."""
+        self._together.close()
 
     def forget(self, held: StudyHeld) -> None:
         """The next caller's study is asked for anew."""

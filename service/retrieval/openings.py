@@ -19,6 +19,7 @@ from service.registry.journal import Journal, Work
 from service.registry.retrievals import add_retrieval, update_retrieval
 from service.retrieval.checks import Checked
 from service.retrieval.rights import Grant
+from service.retrieval.together import Together
 from service.security.caller import Caller
 
 IDLE_SECONDS = 300.0
@@ -119,6 +120,7 @@ class Openings:
         self._durable = durable
         self._open: dict[tuple[str, str, str, str, str], Opening] = {}
         self._is_looking = False
+        self._together = Together()
 
     async def of(self, caller: Caller, checked: Checked) -> Opening:
         """The caller's opening of the study; a new one is in the audit log when this returns, or Unavailable is
@@ -133,12 +135,13 @@ class Openings:
             return found
         if found is not None:
             self._end(key)
-        opening = Opening(caller, checked)
+        return await self._together.do(key, lambda: self._opened(key, Opening(caller, checked)))
+
+    async def _opened(self, key: tuple[str, str, str, str, str], opening: Opening) -> Opening:
         await self._durable(lambda conn: self._begin(conn, opening))
-        if key not in self._open:
-            self._open[key] = opening
-            self._look_later()
-        return self._open[key]
+        self._open[key] = opening
+        self._look_later()
+        return opening
 
     def tell(self, opening: Opening) -> None:
         """Has the row of an opening say how far it came; nobody waits for that."""

@@ -31,20 +31,27 @@ class Pictures:
         self._renderers = renderers
         self._ahead: dict[tuple[str, str, str, str], asyncio.Task[None]] = {}
 
-    async def get(self, opening: Opening, place: Place, frame: int | None, view: View) -> tuple[str, bytes]:
-        """The picture of an instance, or of a frame of it: its media type and bytes."""
-        answer, held = _picture(place, frame, view), opening.grant.holding
-        found = await asyncio.to_thread(self._cache.get, held, answer)
-        if found is None:
-            found = view.media, await self._drawn(opening, place, frame, view)
-            await asyncio.to_thread(self._cache.put, held, answer, *found)
-            await asyncio.to_thread(self._cache.sweep, self._may_stay)
-        return found
+    async def get(self, opening: Opening, place: Place, frame: int | None, view: View) -> tuple[bytes, bool]:
+        """The picture of an instance, or of a frame of it, and whether it is a new one that may be kept."""
+        if (found := await self._kept(opening.grant.holding, _picture(place, frame, view))) is not None:
+            return found, False
+        return await self._drawn(opening, place, frame, view), True
+
+    async def keep(self, opening: Opening, place: Place, frame: int | None, view: View, body: bytes) -> None:
+        """Keeps a picture that was given: whoever waited for it has it."""
+        held, answer = opening.grant.holding, _picture(place, frame, view)
+
+        def work() -> None:
+            self._cache.put(held, answer, view.media, body)
+            self._cache.sweep(self._may_stay)
+
+        if self._cache.is_on:
+            await asyncio.to_thread(work)
 
     async def may_be_kept(self, opening: Opening, place: Place, frame: int | None, view: View) -> bool:
         """Whether the picture may come from what is kept, without its archive being asked for that image."""
         held, answers = opening.grant.holding, (_picture(place, frame, view), _original(place))
-        return await asyncio.to_thread(lambda: any(self._cache.has(held, one) for one in answers))
+        return self._cache.is_on and await asyncio.to_thread(lambda: any(self._cache.has(held, one) for one in answers))
 
     def close(self) -> None:
         """Ends what is being fetched, and the children that draw."""
@@ -52,6 +59,10 @@ class Pictures:
             with suppress(RuntimeError):  # its loop has ended, and with it the task
                 task.cancel()
         self._renderers.close()
+
+    async def _kept(self, held: StudyHeld, answer: str) -> bytes | None:
+        found = await asyncio.to_thread(self._cache.get, held, answer) if self._cache.is_on else None
+        return None if found is None else found[1]
 
     async def _drawn(self, opening: Opening, place: Place, frame: int | None, view: View) -> bytes:
         try:
@@ -65,9 +76,8 @@ class Pictures:
     async def _original(self, opening: Opening, place: Place) -> bytes:
         """A whole file, kept: of a loop every frame is wanted next."""
         held, answer = opening.grant.holding, _original(place)
-        found = await asyncio.to_thread(self._cache.get, held, answer)
-        if found is not None:
-            return found[1]
+        if (found := await self._kept(held, answer)) is not None:
+            return found
         body = await self._transfers.whole(opening, lambda archive: archive.instances(place), _MOST_ORIGINAL)
         await asyncio.to_thread(self._cache.put, held, answer, _DICOM, body)
         self._fetch_ahead(opening, place)

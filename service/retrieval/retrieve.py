@@ -28,6 +28,7 @@ from service.retrieval.listing import ListedStudy, Listing, Wanted
 from service.retrieval.openings import Opening, Openings
 from service.retrieval.pictures import Pictures
 from service.retrieval.rights import Grant, Rights
+from service.retrieval.together import Together
 from service.retrieval.transfers import Pieces, Transfers
 from service.security.caller import Caller
 
@@ -53,11 +54,11 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture, and of which instance it is."""
+    """A picture, of which instance it is, and whether it comes from its archive, not from what is kept."""
 
     place: Place
-    media: str
     body: bytes
+    is_new: bool
 
 
 class Retrieval:
@@ -66,7 +67,7 @@ class Retrieval:
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self._listing: dict[tuple[str, str, str], asyncio.Task[None]] = {}
+        self._ahead = Together()
         self._speeds: dict[str, tuple[float, float | None]] = {}
 
     async def open(self, caller: Caller, study_uid: str, decision_id: str | None = None) -> Opening:
@@ -107,6 +108,7 @@ class Retrieval:
         pieces = self._room.transfers.pieces(opening, lambda archive: archive.instances(place, syntax))
         async for piece in self._counted(opening, place, _without(pieces, opening.checked.left_out)):
             yield piece
+        self._list_ahead(opening, place)
 
     async def frames(
         self, opening: Opening, place: Place, numbers: tuple[int, ...], syntax: str = EXPLICIT_LITTLE
@@ -119,6 +121,7 @@ class Retrieval:
                 if isinstance(piece, bytes):
                     opening.bytes += len(piece)
                 yield piece
+        self._list_ahead(opening, place)
         for number in numbers:
             self._note(opening, opening.showed(place.series_uid or "", place.sop_uid or "", number))
 
@@ -131,11 +134,15 @@ class Retrieval:
         found = await self._room.pictures.get(opening, place, frame, view)
         return Picture(place, *found)
 
-    def gave_picture(self, opening: Opening, place: Place, frame: int | None, size: int) -> None:
+    async def gave_picture(self, opening: Opening, picture: Picture, frame: int | None, view: View) -> None:
         """To be called when a picture has left."""
-        opening.bytes += size
+        place = picture.place
+        opening.bytes += len(picture.body)
         if place.series_uid is not None and place.sop_uid is not None:
             self._note(opening, opening.showed(place.series_uid, place.sop_uid, frame))
+        self._list_ahead(opening, place)
+        if picture.is_new:
+            await self._room.pictures.keep(opening, place, frame, view, picture.body)
 
     async def metadata(self, opening: Opening, place: Place) -> bytes:
         """DICOM JSON of a study, a series or an instance."""
@@ -149,9 +156,8 @@ class Retrieval:
     def close(self) -> None:
         """Ends openings, lines and children."""
         self._room.openings.close()
-        for task in self._listing.values():
-            with suppress(RuntimeError):  # its loop has ended, and with it the task
-                task.cancel()
+        self._ahead.close()
+        self._room.checks.close()
         self._room.pictures.close()
         self._room.lines.close()
 
@@ -168,7 +174,6 @@ class Retrieval:
         if is_asked_for and frame == 1 and place.series_uid not in opening.checked.instances:
             indexed = self._room.indexed
             if await asyncio.to_thread(indexed.holds, opening.grant.holding.institution, place):
-                self._list_ahead(opening, place.series_uid)
                 return
         for one in await self.list_instances(opening, place.series_uid):
             if one.sop_uid == place.sop_uid:
@@ -177,12 +182,12 @@ class Retrieval:
                 return
         raise NotFound("the series has no such instance")
 
-    def _list_ahead(self, opening: Opening, series_uid: str) -> None:
-        """Lists the series while its first picture is made: those that follow are looked up in the list."""
-        key = (opening.grant.holding.source, opening.grant.holding.study_uid, series_uid)
-        if key not in self._listing:
-            task = self._listing[key] = asyncio.create_task(self._list(opening, series_uid))
-            task.add_done_callback(lambda _: self._listing.pop(key, None))
+    def _list_ahead(self, opening: Opening, place: Place) -> None:
+        """Lists the series of an instance that was given: those that follow are looked up in the list. Not before, for
+        an archive takes longer for the list than for the first picture."""
+        series_uid = place.series_uid
+        if series_uid is not None and place.sop_uid is not None and series_uid not in opening.checked.instances:
+            self._ahead.begin((id(opening), series_uid), lambda: self._list(opening, series_uid))
 
     async def _list(self, opening: Opening, series_uid: str) -> None:
         with suppress(TestOnceError):  # whoever needs the list asks for it, and is told why not

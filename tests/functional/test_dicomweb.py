@@ -288,6 +288,17 @@ def test_study_is_looked_at_once_a_minute(imaging: ImagingWorld) -> None:
     assert imaging.archive.count("study") == 1
 
 
+def test_viewers_that_open_a_study_with_many_requests_at_once_open_it_once(imaging: ImagingWorld) -> None:
+    imaging.decide()
+    paths = [imaging.path("rendered", sop=one.sop_uid) for one in SLICES] * 3
+    answers = imaging.client.get_all(paths, headers=imaging.headers())
+    assert {one.status_code for one in answers} == {200}
+    assert imaging.archive.count("study") == 1
+    assert len(imaging.audited("images:study:opened")) == 1
+    with imaging.parts.database.read() as conn:
+        assert conn.exec_driver_sql("SELECT count(*) FROM image_retrieval").scalar_one() == 1
+
+
 def test_instance_that_took_the_place_of_another_is_given_and_the_other_not(imaging: ImagingWorld) -> None:
     imaging.decide()
     gone, new = SLICES[0], replace(SLICES[0], sop_uid=f"{SLICES[0].series_uid}.7")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -92,6 +92,14 @@ class Client:
     def get(self, path: str, **more: Any) -> httpx.Response:
         """GET."""
         return self.request("GET", path, **more)
+
+    def get_all(self, paths: Iterable[str], **more: Any) -> list[httpx.Response]:
+        """GETs at the same time."""
+
+        async def ask() -> list[httpx.Response]:
+            return await asyncio.gather(*(self._client.get(one, **more) for one in paths))
+
+        return self._runner.run(ask())
 
     def post(self, path: str, **more: Any) -> httpx.Response:
         """POST."""

@@ -111,6 +111,20 @@ def test_study_that_is_not_online_is_said_so(
     assert refused.value.code == code
 
 
+def test_archive_that_answers_again_is_believed_at_the_first_question(
+    server: DicomWebServer, archive: DicomWebArchive
+) -> None:
+    now = [0.0]
+    archive._http._breaker._clock = lambda: now[0]
+    server.faults.status = {"studies": 503, "series": 503}
+    for _ in range(6):
+        with pytest.raises(Retriable):
+            archive.find_study(FIRST.study_uid, ANYBODY)
+    server.faults.status = {}
+    now[0] += 60.0  # the breaker lets one question through
+    assert len(archive.find_study(FIRST.study_uid, ANYBODY).series) == 1
+
+
 def test_rejection_notes_are_told(server: DicomWebServer, archive: DicomWebArchive) -> None:
     note = rejection_note(STUDY[:1])
     server.put([note])
