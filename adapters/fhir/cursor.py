@@ -82,7 +82,7 @@ class State(Struct, omit_defaults=True):
 
     def cursor(self) -> dict[str, Any]:
         """The state as it is now."""
-        found: dict[str, Any] = msgspec.to_builtins(self)
+        found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
         return found
 
 

@@ -16,13 +16,14 @@ from service.domain.times import parse_when
 from service.ingest.fhir_r4.bad_entries import blank_bad_entries
 from service.ingest.fhir_r4.shapes import SHAPES
 from service.ingest.source import FHIR_JSON, Fatal, RawRecord, Retriable
-from service.ingest.strict_json import BadJson, start_of_text
+from service.ingest.strict_json import BadJson, check_own_keys, refuse, start_of_text
 
 ID = re.compile(r"[^\s/#|?]{1,120}")
 """An id as servers give it: not all keep to FHIR's own form (datatypes.html#id)."""
 REFERENCE_END = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([^\s/#|?]{1,120})(?:/_history/[^/]+)?$")
 """Where a reference or a URL ends in `Type/id`, or in a version of it."""
 _NUMBER = re.compile(r'(?:^|["/])(\d{1,18})"?$')
+_OLDEST_YEAR = 1900
 _TEMPORARY = {"transient", "lock-error", "no-store", "exception", "timeout", "incomplete", "throttled", "processing"}
 _NO_ACCESS = {"security", "login", "unknown", "expired", "forbidden", "suppressed"}
 
@@ -119,6 +120,8 @@ def read_page(body: bytes, asked: str, zone: tzinfo) -> Page:
     A bad entry is a row with its problem and costs no neighbour. Raises Retriable `unreadable-answer` and
     `incomplete-answer`, Fatal `not-fhir`, `unauthorised`, `refused`, also for an OperationOutcome in a 200."""
     bundle, broken = _read_bundle(body, asked)
+    if len({link.url for link in bundle.link or () if link.relation == "next" and link.url}) > 1:
+        raise Retriable("unreadable-answer", f"the answer to a search of {asked} has two next links")
     if bundle.resource_type == "OperationOutcome":
         raise error_of(bundle.issue or [], asked)
     if bundle.resource_type != "Bundle":
@@ -169,22 +172,41 @@ def error_of(issues: list[_Issue], asked: str) -> Retriable | Fatal:
 def _read_bundle(body: bytes, asked: str) -> tuple[_Bundle, dict[int, tuple[bytes, BadJson]]]:
     """The Bundle, and those of its entries that are no JSON, by number."""
     try:
-        return _bundle(body[start_of_text(body) :]), {}
+        return _whole(body[start_of_text(body) :]), {}
     except (BadJson, msgspec.DecodeError, RecursionError):
-        if body.lstrip()[:1] == b"<":
+        if body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
             raise Fatal(
                 "not-fhir", f"a search of {asked} was answered in XML or HTML; JSON is read: does address lead to a "
                 "FHIR server, and does it speak application/fhir+json?",
             ) from None  # fmt: skip
     rest, bad = blank_bad_entries(body)
     try:
-        bundle = _bundle(rest[start_of_text(rest) :])
-    except (BadJson, msgspec.DecodeError, RecursionError):
-        raise Retriable(
-            "unreadable-answer", f"the answer to a search of {asked} is no JSON, or ends too early"
-        ) from None
+        bundle = _whole(rest[start_of_text(rest) :])
+    except (BadJson, msgspec.DecodeError, RecursionError) as error:
+        text = f"the answer to a search of {asked} is no JSON that can be read, or ends too early: {_why(error)}"
+        raise Retriable("unreadable-answer", text) from None
     pieces = _blanked(body, rest, len(bad))
     return bundle, {n: (piece, error) for (n, error), piece in zip(bad, pieces, strict=True)}
+
+
+def _why(error: Exception) -> str:
+    """What is wrong, and where; nothing of what stands there."""
+    try:
+        refuse(error)
+    except BadJson as told:
+        return f"{told.reason} ({told.place})" if told.place else told.reason
+
+
+def _whole(text: bytes) -> _Bundle:
+    """The Bundle. Raises BadJson where one of its own keys stands twice: of two lists of entries a reader sees one."""
+    bundle = _bundle(text)
+    frame = text
+    if bundle.entry:
+        first, last = bytes(bundle.entry[0]), bytes(bundle.entry[-1])
+        if text.count(b'"entry"') == 1:  # else entries hold some, or the other list stands in between
+            frame = text[: text.find(first)] + text[text.rfind(last) + len(last) :]
+    check_own_keys(frame)
+    return bundle
 
 
 def _blanked(body: bytes, rest: bytes, number: int) -> Iterator[bytes]:
@@ -216,13 +238,17 @@ def _read_entry(page: Page, raw: bytes, asked: str, zone: tzinfo) -> None:
     if not body:
         page.ignore("no-resource")
         return
+    if raw.count(b'"resource"') > 1 and raw.replace(body, b"", 1).count(b'"resource"') > 1:
+        problem = BadJson("duplicate-key", "an entry has two resources; which one counts is unsure")
+        page.rows.append(_unusable(raw, problem, asked, entry))
+        return
     try:
         peek = _peek(body)
     except (msgspec.DecodeError, RecursionError):
         page.rows.append(_unusable(body, BadJson("wrong-type", "resourceType, id or meta is no text"), asked, entry))
         return
     mode = entry.search.mode if entry.search else None
-    if mode == "outcome" or peek.resource_type == "OperationOutcome":
+    if peek.resource_type == "OperationOutcome":
         if any(one.severity in ("error", "fatal") for one in peek.issue or ()):
             raise error_of(peek.issue or [], asked)
         page.ignore("search-outcome")
@@ -280,10 +306,12 @@ def _version(text: str | None) -> int | None:
 
 
 def read_stamp(text: str | None, zone: tzinfo) -> datetime | None:
-    """When something was last updated; None where it is not said, or not to be read."""
+    """When something was last updated; None where it is not said, not to be read, or before any record was kept: from
+    such a time no overlap can be taken."""
     if not text:
         return None
     try:
-        return parse_when(text, zone).start
+        found = parse_when(text, zone).start
     except ValueError:
         return None
+    return found if found.year >= _OLDEST_YEAR else None

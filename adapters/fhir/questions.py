@@ -13,12 +13,13 @@ from adapters.fhir.cursor import instant
 from adapters.fhir.options import IN_ORDER, Options
 from adapters.fhir.pages import Page, Row, read_page, read_resource
 from adapters.transport import Answer, GuardedClient
-from service.ingest.source import FHIR_JSON, Fatal, RawRecord, Skippable, SourceConfig
+from service.ingest.source import FHIR_JSON, Fatal, RawRecord, Retriable, Skippable, SourceConfig
 
 Params = list[tuple[str, str]]
 
 ACCEPT = {"Accept": "application/fhir+json, application/json;q=0.9", "Cache-Control": "no-cache"}
 """HAPI gives the result of an equal search again for a minute unless it is told not to."""
+OK = 200
 LOCAL = {"server-error", "incomplete-answer", "unreadable-answer", "search-expired"}
 """Codes of what may be the trouble of one type, or of one resource of it, alone."""
 
@@ -89,6 +90,8 @@ class Server:
             if error.code != "too-large":
                 raise
             raise Fatal("too-large", f"{error.message}; a smaller options.page makes smaller answers") from None
+        if answer.status != OK:
+            raise _not_whole(answer, f"a search of {kind}")
         return path_or_url, read_page(answer.body, kind.partition("/")[0], self.config.zone)
 
     def address(self, path_or_url: str) -> str:
@@ -98,8 +101,10 @@ class Server:
     def read(self, ref: str) -> tuple[int, Row]:
         """A read of `Type/id`: its status, and its row."""
         answer = self.client.get(ref, headers=ACCEPT, expect={403, 404, 410})
-        if answer.status == 200:
-            return 200, read_resource(answer.body, ref, self.config.zone)
+        if answer.status == OK:
+            return OK, read_resource(answer.body, ref, self.config.zone)
+        if answer.status < 300:
+            raise _not_whole(answer, f"a read of {ref.partition('/')[0]}")
         return answer.status, Row(RawRecord(ref, FHIR_JSON, answer.body), ref.partition("/")[0])
 
     def changes(self, kind: str, since: datetime | None, until: datetime) -> Params:
@@ -147,6 +152,12 @@ def open_server(client: GuardedClient, config: SourceConfig, options: Options) -
     now = clock_of(answer)
     until = now - options.settle + timedelta(hours=options.clock_ahead_hours)
     return Server(client, config, options, read_capabilities(answer.body), until)
+
+
+def _not_whole(answer: Answer, asked: str) -> Retriable:
+    return Retriable(
+        "incomplete-answer", f"{asked} was answered {answer.status}, which brings no whole answer; 200 is expected"
+    )
 
 
 def clock_of(answer: Answer) -> datetime:

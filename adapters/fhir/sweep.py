@@ -16,6 +16,7 @@ _PATIENCE = 2  # runs that fail before it is taken for more than passing trouble
 _MOST_SKIPPED = 3  # of one run
 _NARROWEST = timedelta(seconds=1)
 _OLDEST = datetime(2000, 1, 1, tzinfo=UTC)  # no FHIR server is older
+_MOST_ALIKE = 3  # pages in a row; one row that is moved on by others may be on two
 _SET_BACK = timedelta(days=1)
 """How far a run goes back where the server's clock was set back since the last one: what changed in between bears times
 before the watermark."""
@@ -163,7 +164,15 @@ class Sweep:
 
     def _walk(self, url: str, page: Page, since: datetime | None) -> Generator[Page, None, datetime | None]:
         state, paging = self._state, self._server.client.paging()
+        before, alike = page, 0
         while True:
+            alike = alike + 1 if page is not before and page.rows and page.rows == before.rows else 0
+            if alike >= _MOST_ALIKE:
+                raise Fatal(
+                    "repeated-link", f"a search of {self._kind} gives the same page again and again, each time with "
+                    "another next link; its paging is broken",
+                )  # fmt: skip
+            before = page
             self._note(page)
             again = self._instead_of(page.next, since)
             state.next = paging.follow(page.next, self._server.address(url)) if page.next and again is None else ""
@@ -204,7 +213,8 @@ class Sweep:
             if self._last is not None and at < self._last:
                 state.unordered()
             self._last = at
-            state.reached = max(state.reached or at, min(at, state.until or at))
+            at = min(at, state.until or at)  # of a stamp in the far future nothing can be concluded
+            state.reached = max(state.reached or at, at)
         if state.ordered:
             state.moved(state.reached)
 

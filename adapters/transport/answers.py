@@ -15,6 +15,7 @@ from service.ingest.source import Fatal, Retriable, Skippable, SourceError
 MAX_HEADER_BYTES = 64 * 1024
 MAX_HEADERS = 200
 OVERLOADED = frozenset({408, 425, 429})
+PARTIAL, NOT_MODIFIED = 206, 304
 _NOT_TEMPORARY = frozenset({501, 505})
 _AWAY = frozenset({502, 503, 504, *OVERLOADED})
 
@@ -55,9 +56,13 @@ def check_status(
 ) -> None:
     """Returns where the status is 2xx or expected. Raises what it means otherwise; the text names the status only,
     never what the body says. `leads_to` says where a Location leads, without what may be secret in it."""
-    if 200 <= status < 300 or status in expect:
+    if (200 <= status < 300 and not (status == PARTIAL and "content-range" in headers)) or status in expect:
         return
     told = f"{asked} was answered {status}"
+    if status == NOT_MODIFIED:
+        raise Retriable("incomplete-answer", f"{told}, as if it had been given before; look for a cache in between")
+    if status == PARTIAL:
+        raise Retriable("incomplete-answer", f"{told}: a part came of what was asked for whole; look for a proxy")
     if status < 400:
         where = leads_to(headers.get("location", ""))
         raise Fatal("redirected", f"{told}; redirects are not followed: it leads to {where}, mend the address")

@@ -45,6 +45,8 @@ def start_of_text(body: bytes) -> int:
 
 def refuse(error: Exception) -> NoReturn:
     """Raises what a msgspec error or a RecursionError means as BadJson."""
+    if isinstance(error, BadJson):
+        raise error
     if isinstance(error, RecursionError):
         raise BadJson("too-deep", "objects or arrays are nested too deep to be read") from None
     text = str(error)
@@ -65,6 +67,16 @@ def check_keys(raw: bytes) -> None:
             read_strictly(raw)
     except (msgspec.DecodeError, RecursionError) as error:
         refuse(error)
+
+
+def check_own_keys(raw: bytes) -> None:
+    """Raises BadJson where a key of the outermost object stands twice, whatever is in the objects in it. An object that
+    is nested too deep for that passes."""
+    try:
+        pairs = json.loads(raw, object_pairs_hook=list, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError):
+        return
+    _only_once(pairs if isinstance(pairs, list) and raw.lstrip()[:1] == b"{" else [])
 
 
 def read_strictly(raw: bytes) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -226,7 +227,7 @@ class Answers:
 
     def _link(self, token: str, offset: int, is_empty: bool) -> str:
         kind = self._faults.next_link
-        at = str(0 if kind == "repeated" else offset)
+        at = str(0 if kind in ("repeated", "renewed") else offset)
         asked = {"_getpages": token, "_getpagesoffset": at}
         if self._faults.paging == "offset":
             asked = {"search": token, "_offset": at}
@@ -235,6 +236,8 @@ class Answers:
         query = urlencode(asked)
         if kind == "long":
             query += "&ct=" + "A" * 3000
+        elif kind == "renewed":
+            query += f"&nonce={time.monotonic_ns()}"
         elif kind == "unescaped":
             query += "&filter=a|b {c} 检验"
         else:

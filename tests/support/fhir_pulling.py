@@ -63,6 +63,7 @@ class Result:
         for reason, n in batch.ignored.items():
             self.ignored[reason] = self.ignored.get(reason, 0) + n
         self.cursor = json.loads(json.dumps(batch.cursor))
+        assert self.cursor == batch.cursor, "the cursor is stored as JSON"
 
 
 def pull(config: SourceConfig, cursor: Any = None, batches: int | None = None, into: Result | None = None) -> Result:

@@ -35,7 +35,7 @@ from tests.support.fhir_tokens import Tokens
 class Faults:
     """How the server misbehaves; as made, not at all. Those that are numbers count down with each use."""
 
-    next_link: str = ""  # foreign, inner-host, double-port, relative, long, unescaped, repeated
+    next_link: str = ""  # foreign, inner-host, double-port, relative, long, unescaped, repeated, renewed
     paging: str = "snapshot"  # or "offset": pages are counted anew in what is found by then
     empty_pages: bool = False  # each page is preceded by an empty one
     expire_searches: int = 0  # so many times a next link is answered 410

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -277,6 +277,41 @@ def test_many_rows_of_a_second_that_was_left_out_come_once_it_is_mended(server: 
     server.faults.poisoned = set()
     mended = pull(config_of(server.url, options), third.cursor)
     assert {f"Observation/o{n}" for n in range(100, 111)} <= set(mended.keys)
+
+
+@pytest.mark.parametrize("stamp", ["2999-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_resource_stamped_in_the_far_future_takes_the_watermark_nowhere(server: FhirServer, stamp: str) -> None:
+    server.faults.passed_over = {"_lastUpdated"}
+    server.put({"resourceType": "Device", "id": "d1"}, datetime.fromisoformat(stamp))
+    state = pull(config_of(server.url, {"types": ["Device"]})).cursor["types"]["Device"]
+    assert datetime.fromisoformat(state["watermark"]) <= server.now()
+
+
+def test_resource_stamped_before_all_time_stops_no_later_run(server: FhirServer) -> None:
+    server.faults.passed_over = {"_lastUpdated"}
+    config = config_of(server.url, {"types": ["Device"]})
+    server.put({"resourceType": "Device", "id": "d1"}, datetime(1, 1, 1, tzinfo=UTC))
+    first = pull(config)
+    assert "Device/d1" in first.keys
+    assert "Device/d1" in pull(config, first.cursor).keys
+
+
+def test_pages_that_never_change_under_ever_new_links_are_left(server: FhirServer) -> None:
+    server.faults.next_link = "renewed"
+    error, given = failing(server)
+    assert (type(error), error.code) == (Fatal, "repeated-link")
+    assert len(server.asked) < 20
+    assert given.keys
+
+
+@pytest.mark.parametrize("status", [202, 204, 206, 304])
+def test_answer_that_is_not_the_whole_of_it_is_not_taken_for_it(server: FhirServer, status: int) -> None:
+    server.faults.broken_paths, server.faults.broken_status = {"Observation"}, status
+    error, _ = failing(server)
+    assert isinstance(error, Retriable)
+    assert error.code == "incomplete-answer"
+    assert str(status) in error.message
+    assert "redirect" not in error.message
 
 
 def test_server_that_fails_altogether_is_not_read_past(server: FhirServer) -> None:

@@ -234,3 +234,57 @@ def test_answers_as_servers_give_them_become_what_is_expected(name: str) -> None
         assert {one: told[one] for one in wanted} == wanted
         assert told["problem"] == wanted.get("problem")
         assert row.record.body in body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"resourceType":"Bundle","entry":[{"resource":%b}],"entry":[{"resource":%b}]}' % (ODD, FINE),
+        b'{"resourceType":"Bundle","entry":[{"resource":%b},{"resource":%b}],"entry":[{"resource":%b}]}'
+        % (FINE, ODD, FINE),
+        b'{"resourceType":"Bundle","entry":[{"resource":%b}],"entry":[]}' % ODD,
+        b'{"resourceType":"Bundle","link":[{"relation":"next","url":"?p=2"}],"entry":[],"link":[]}',
+        searchset(FINE, more=b',"link":[{"relation":"next","url":"?p=2"},{"relation":"next","url":"?p=3"}]'),
+    ],
+)
+def test_page_of_which_a_part_would_be_passed_over_is_refused(body: bytes) -> None:
+    with pytest.raises(Retriable, match=r"twice|two next") as caught:
+        read(body)
+    assert caught.value.code == "unreadable-answer"
+
+
+def test_entry_with_two_resources_is_a_problem_and_its_neighbour_is_read() -> None:
+    page = read(
+        b'{"resourceType":"Bundle","entry":[{"resource":%b,"resource":%b},{"resource":%b}]}' % (ODD, FINE, FINE)
+    )
+    assert [problem for _, problem in keys(page)] == ["duplicate-key", None]
+    assert ODD in page.rows[0].record.body
+
+
+def test_nested_bundles_and_texts_that_speak_of_entries_are_no_second_list() -> None:
+    inner = b'{"resourceType":"Observation","id":"o3","note":[{"text":"\\"entry\\""}],"x":{"entry":[{}],"link":1}}'
+    assert keys(read(searchset(inner, FINE))) == [("Observation/o3", None), ("Observation/o2", None)]
+
+
+def test_resource_marked_as_an_outcome_that_is_none_is_taken() -> None:
+    page = read(b'{"resourceType":"Bundle","entry":[{"resource":%b,"search":{"mode":"outcome"}}]}' % FINE)
+    assert (keys(page), page.ignored) == ([("Observation/o2", None)], {})
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('{"resourceType":"Bundle"}'.encode("utf-16"), "not UTF-8"),
+        (b'{"resourceType":"Bundle","entry":{}}', r"Expected `array`.*entry"),
+        (b'{"resourceType":"Bundle","entry":[}', r"byte \d+"),
+        (b"", "no JSON"),
+    ],
+)
+def test_page_that_cannot_be_read_is_said_with_its_place(body: bytes, told: str) -> None:
+    with pytest.raises(Retriable, match=told):
+        read(body)
+
+
+def test_web_page_with_a_byte_order_mark_is_told_from_broken_json() -> None:
+    with pytest.raises(Fatal, match="HTML"):
+        read(b"\xef\xbb\xbf \n<html>")

@@ -52,7 +52,7 @@ def asking(peer: Peer, time: Time, retries: int = 4, **options: Any) -> GuardedC
 
 
 @pytest.mark.parametrize(("status", "kind", "code", "count"), [
-    (301, Fatal, "redirected", 1), (304, Fatal, "redirected", 1), (400, Fatal, "refused", 1),
+    (301, Fatal, "redirected", 1), (304, Retriable, "incomplete-answer", 5), (400, Fatal, "refused", 1),
     (401, Fatal, "unauthorised", 1), (403, Fatal, "forbidden", 1), (404, Skippable, "not-found", 1),
     (406, Fatal, "refused", 1), (408, Retriable, "unavailable", 5), (409, Fatal, "refused", 1),
     (410, Skippable, "gone", 1), (422, Fatal, "refused", 1), (425, Retriable, "unavailable", 5),
