@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from service.domain.network import Network
 from service.ingest.pipeline import Loader
-from service.ingest.source import Cursor, Limits, Pulled, Source
+from service.ingest.source import Limits, Source
 from service.pulling.leases import new_owner
 from service.pulling.missing import and_missing
 from service.pulling.run import Outcome, PullRun
@@ -65,17 +65,6 @@ def contents(database: Database, keys: KeyRing) -> Contents:
         values = select(report.c.number, result.c.item, result.c.value).join(result, result.c.report_id == report.c.id)
         results = Counter(tuple(row) for row in conn.execute(values))
     return Contents(reports, people, results)
-
-
-class OneBatch:
-    """A source that was asked before, and gives this."""
-
-    def __init__(self, *batches: Pulled) -> None:
-        self._batches = batches
-
-    def pull(self, _cursor: Cursor | None) -> Iterator[Pulled]:
-        """The batches, whatever the cursor."""
-        yield from self._batches
 
 
 @dataclass
