@@ -26,14 +26,18 @@ class Known:
 
 
 Studies = dict[str, Known]
+_ONCE = "~"
 
 
 @dataclass(slots=True)
 class Progress:
-    """`through` is the last day that was read to its end; `days` are the studies of the days that are read again."""
+    """`through` is the last day that was read to its end; `days` are the studies of the days that every run reads
+    again. `older`: how the days before them looked, one of which each run asks for; `swept` is the last that was."""
 
     through: date | None = None
     days: dict[date, Studies] = field(default_factory=dict)
+    older: dict[str, str] = field(default_factory=dict)
+    swept: str = ""
 
     @classmethod
     def read(cls, cursor: Cursor | None) -> Progress:
@@ -43,7 +47,8 @@ class Progress:
                 return cls()
             days = {date.fromisoformat(day): _studies(found) for day, found in cursor["days"].items()}
             through = cursor["through"]
-            return cls(date.fromisoformat(through) if through else None, days)
+            older, swept = dict(cursor.get("older") or {}), str(cursor.get("swept") or "")
+            return cls(date.fromisoformat(through) if through else None, days, older, swept)
         except (KeyError, TypeError, ValueError, AttributeError):
             return cls()
 
@@ -55,8 +60,21 @@ class Progress:
         """The cursor in the middle of a day."""
         return self._cursor(self.days | {day: studies})
 
-    def end_day(self, day: date, studies: Studies, today: date, kept_from: date) -> Cursor:
-        """The cursor at the end of a day. Days before `kept_from` are not read again, and forgotten."""
+    def next_older(self, first: date, sweep_days: int) -> date | None:
+        """The older day whose turn it is, of the `sweep_days` before `first`: the one before that which had it last,
+        after the oldest the latest."""
+        oldest = (first - timedelta(sweep_days)).isoformat()
+        self.older = {day: look for day, look in self.older.items() if day >= oldest}
+        days = sorted((day for day in self.older if day < first.isoformat()), reverse=True)
+        self.swept = next((one for one in days if one < self.swept), days[0]) if days else ""
+        return date.fromisoformat(self.swept) if self.swept else None
+
+    def end_day(self, day: date, studies: Studies, today: date, kept_from: date, look: str) -> Cursor:
+        """The cursor at the end of a day that looks so. Of days before `kept_from` no more than that is kept. One that
+        looks other than before is read once more: a listing is believed when it says the same twice."""
+        if day <= kept_from:
+            known = self.older.get(day.isoformat(), look).removeprefix(_ONCE)
+            self.older[day.isoformat()] = look if known == look else _ONCE + look
         self.days = {one: found for one, found in (self.days | {day: studies}).items() if one >= kept_from}
         self.through = max(filter(None, (self.through, min(day, today))))
         return self._cursor(self.days)
@@ -70,6 +88,8 @@ class Progress:
                 for day, found in sorted(days.items())
                 if found
             },
+            "older": dict(self.older),
+            "swept": self.swept,
         }
 
 

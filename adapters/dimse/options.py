@@ -15,7 +15,8 @@ from service.ingest.source import SourceConfig
 AE_TITLE = "an AE title has 1 to 16 printable ASCII characters and no backslash"
 
 _RANGES = {
-    "days_back": (0, 366), "receive_port": (0, 65_535), "headers_per_series": (1, 1000), "batch_records": (1, 500),
+    "days_back": (0, 366), "sweep_days": (0, 400), "receive_port": (0, 65_535), "headers_per_series": (1, 1000),
+    "batch_records": (1, 500),
 }  # fmt: skip
 _ROUND = (100, 200, 250, 256, 300, 400, 500, 1000, 1024, 2000, 2500, 4096, 5000, 10000)
 _AET = re.compile(r"[\x20-\x5b\x5d-\x7e]{1,16}")  # PS3.5 6.2, AE
@@ -28,6 +29,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calling_aet: str = "TESTONCE"
     since: date | None = None  # the first run begins with this StudyDate; None: 30 days ago
     days_back: int = 3  # days before the last one that every run reads again
+    sweep_days: int = 30  # older days, of which each run asks for one again
     retrieve: Literal["get", "move", "none"] = "get"
     receive_host: _Ascii = ""  # where our receiver listens; "": at all addresses
     receive_port: int = 0  # 0: any free one

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from adapters.dimse import queries
@@ -56,10 +56,21 @@ class DimseSource:
         first, last = progress.first(since, back), today + timedelta(1)
         total = max(0, (last - first).days + 1)
         reader = self._reader()
+        at = _Day(progress, first, today, today - timedelta(back), 0, total)
         for n in range(total):
-            day = first + timedelta(n)
-            of_day = _Day(progress, day, today, today - timedelta(back), n + 1, total)
-            yield from self._day(of_day, reader)
+            at = replace(at, day=first + timedelta(n), done=n + 1)
+            yield from self._day(at, self._finder().day(at.day), reader)
+        if older := progress.next_older(first, self._peer.options.sweep_days):
+            yield from self._older(replace(at, day=older), reader)
+
+    def _older(self, of: _Day, reader: StudyReader) -> Iterator[Pulled]:
+        """A day that is not listed in every run: read where it looks other than before, for what came, or was deleted,
+        very late."""
+        found = self._finder().day(of.day)
+        if of.progress.older[of.day.isoformat()] != _look(found):
+            yield from self._day(of, found, reader)
+        else:
+            yield of.batch([], of.progress.with_day(of.day, {}), found)
 
     def close(self) -> None:
         """Ends all associations."""
@@ -67,8 +78,7 @@ class DimseSource:
         if self._headers is not None:
             self._headers.close()
 
-    def _day(self, of: _Day, reader: StudyReader) -> Iterator[Pulled]:
-        found = self._finder().day(of.day)
+    def _day(self, of: _Day, found: Found, reader: StudyReader) -> Iterator[Pulled]:
         before = of.progress.days.get(of.day, {})
         after: Studies = {}
         records: list[RawRecord] = []
@@ -91,7 +101,7 @@ class DimseSource:
             ):
                 yield of.batch(records, of.progress.with_day(of.day, before | after))
                 records = []
-        cursor = of.progress.end_day(of.day, after, of.today, of.kept_from)
+        cursor = of.progress.end_day(of.day, after, of.today, of.kept_from, _look(found))
         listing = Listing(of.scope, frozenset(keys)) if found.is_whole else None
         yield of.batch(records, cursor, found, listing, _newest(found, self._peer.config.zone))
 
@@ -171,6 +181,11 @@ def _digest(rows: list[Row]) -> str:
         json.dumps({tag: one for tag, one in row.data.items() if tag not in _VOLATILE}, sort_keys=True) for row in rows
     )
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:24]
+
+
+def _look(found: Found) -> str:
+    """A short hash of all that is listed of a day."""
+    return hashlib.sha256(_digest(found.rows).encode()).hexdigest()[:16]
 
 
 def _newest(found: Found, zone: tzinfo) -> datetime | None:

@@ -72,8 +72,8 @@ def listing_of(server: Server, kind: str) -> Listing | None:
     """All that exists of a type; None where the list cannot be complete. Where the first run was to begin with a day,
     only what changed since is expected to have been given. Raises SourceError."""
     keys = _ids(server, kind, [])
-    if keys is None or server.options.since is None:
-        return None if keys is None else Listing(kind, keys)
+    if keys is None or server.begin is None:
+        return None if keys is None else Listing(kind, keys, expected=keys)
     return Listing(kind, keys, expected=_ids(server, kind, server.since(kind, server.begin)) or frozenset())
 
 

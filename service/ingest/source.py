@@ -118,12 +118,12 @@ class Listing:
     """All keys that exist at the source within `scope` (a stable name, such as `Observation` or `studies/2026-11-20`),
     completely. What was pulled in that scope before and is missing twice in a row counts as deleted there.
 
-    `expected` are those of the keys that must have been given by now (None: all): what was not is fetched, where the
-    source can (`FetchesByKey`)."""
+    `expected` are those of the keys that must have been given by now: what was not is asked for by its key, which
+    `FetchesByKey` can."""
 
     scope: str
     keys: frozenset[str]
-    expected: frozenset[str] | None = None
+    expected: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ class PullStore:
                 "deletions; nothing was withdrawn. Mend the source's view, or its account's rights"
             )
             return []
-        missed.note_listed(session, self.source, listing.scope, listing.keys, _expected(listing))
+        missed.note_listed(session, self.source, listing.scope, listing.keys, listing.expected & listing.keys)
         gone = [key for key, misses in missing.items() if misses + 1 >= rows.LISTED_NO_MORE]
         rows.note_misses(session, self.source, {key: n + 1 for key, n in missing.items() if key not in set(gone)})
         state = (rows.digest_of(session, b"", True), True)
@@ -241,10 +241,6 @@ def _just_after(batch: Batch, keys: Sequence[str]) -> dict[str, datetime]:
     now = from_us(_session(batch).now)
     versions = {key: (known[key].version_at or now) if key in known else EPOCH for key in keys}
     return {key: at + timedelta(milliseconds=1) for key, at in versions.items()}
-
-
-def _expected(listing: Listing) -> frozenset[str]:
-    return listing.keys if listing.expected is None else listing.expected & listing.keys
 
 
 def _ignored(pulled: Pulled) -> dict[str, int]:

@@ -21,7 +21,7 @@ class DimseWorld(World):
     cuts = 8
     address = "dicom://HOSPA@127.0.0.1:{port}"
     page_size_option: ClassVar = {"batch_records": 3}
-    options: ClassVar = {"days_back": _DAYS, "since": (datetime.now(UTC) - timedelta(_DAYS)).date().isoformat()}
+    options: ClassVar = {"days_back": _DAYS, "since": (datetime.now(UTC) - timedelta(2 * _DAYS)).date().isoformat()}
     cannot: ClassVar = {"add_without_zone": "DIMSE says no time of a change"}
 
     def start(self) -> int:
@@ -49,6 +49,13 @@ class DimseWorld(World):
     def begin(self, n: int) -> Callable[[], Any]:
         images = self._images(n)
         return lambda: self.peer.put(images)
+
+    def begin_too_early(self, n: int) -> Callable[[], Any]:
+        """Images of a week ago, which no run asks for every time."""
+        self.clock -= timedelta(days=4)
+        commit = self.begin(n)
+        self.clock += timedelta(days=4)
+        return commit
 
     def add_bad(self) -> None:
         self.peer.put(ct("", 1, "bad", 8, **self._times(99)))

@@ -34,8 +34,10 @@ class Lists:
 
     def pull(self, _cursor: Cursor | None) -> Iterator[Pulled]:
         """All there is, and its keys."""
+        keys = frozenset(self.holds)
+        expected = keys if self.expected is None else self.expected
         yield Pulled(tuple(self.given), {"at": 1}, scope="all")
-        yield Pulled((), {"at": 2}, scope="all", listing=Listing("all", frozenset(self.holds), self.expected))
+        yield Pulled((), {"at": 2}, scope="all", listing=Listing("all", keys, expected))
 
     def fetch(self, keys: Sequence[str]) -> Iterator[Pulled]:
         """Those of these that it holds."""

@@ -14,9 +14,9 @@ from pynetdicom.dsutils import decode, encode
 
 from adapters.dimse import queries
 from adapters.dimse.contexts import COMMON, MOST, ORIGINALS, for_get, for_questions, foreign
+from adapters.dimse.cursor import Known, Progress
 from adapters.dimse.finding import Finder
 from adapters.dimse.peer import read_peer
-from adapters.dimse.cursor import Known, Progress
 from adapters.dimse.statuses import lost, refusal, rejection
 from service.ingest.source import Fatal, Retriable, SourceConfig
 
@@ -148,12 +148,37 @@ def test_refusals_are_told_with_what_to_do(error: Exception, kind: type[Exceptio
 def test_cursor_comes_back_as_it_was_and_forgets_old_days() -> None:
     progress = Progress()
     known = {"1.2": Known("d", ("1.3",), True, 7)}
-    cursor = progress.end_day(DAY, known, DAY, DAY)
+    cursor = progress.end_day(DAY, known, DAY, DAY, "look")
     again = Progress.read(cursor)
     assert (again.through, again.days) == (DAY, {DAY: known})
-    assert Progress.read(again.end_day(date(2026, 11, 19), {}, DAY, date(2026, 11, 19))).days == {}
+    assert Progress.read(again.end_day(date(2026, 11, 19), {}, DAY, date(2026, 11, 19), "look")).days == {}
     assert again.through == DAY, "tomorrow is not done today"
     assert again.first(date(2026, 1, 1), 3) == date(2026, 11, 15)
+
+
+def test_older_days_have_their_turn_one_by_one_and_are_forgotten_in_the_end() -> None:
+    progress = Progress()
+    for day in (10, 11, 12, 15):
+        progress.end_day(date(2026, 11, day), {}, DAY, date(2026, 11, 15), f"look of {day}")
+    turns = []
+    for _ in range(4):
+        older = progress.next_older(date(2026, 11, 13), 30)
+        assert older is not None
+        turns.append(older.day)
+        progress = Progress.read(progress.with_day(older, {}))
+    assert turns == [12, 11, 10, 12]
+    assert progress.next_older(date(2026, 11, 13), 1) == date(2026, 11, 12)
+    assert progress.older.keys() == {"2026-11-12", "2026-11-15"}
+    assert Progress().next_older(DAY, 30) is None
+
+
+def test_older_day_that_looks_other_than_before_is_read_twice() -> None:
+    progress, old = Progress(), date(2026, 11, 10)
+    looks = []
+    for look in ("a", "a", "b", "b", "c", "a", "a"):
+        progress.end_day(old, {}, DAY, DAY, look)
+        looks.append(progress.older["2026-11-10"] == look)
+    assert looks == [True, True, False, True, False, False, True]
 
 
 @pytest.mark.parametrize("cursor", [None, {}, {"form": 2}, {"form": 1, "through": "x", "days": {}}, {"form": 1}])
