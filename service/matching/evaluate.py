@@ -76,9 +76,7 @@ def _choose(
         for result in candidate.results:
             by_item[result.item].append((index, candidate, result))
     for found in by_item.values():
-        found.sort(
-            key=lambda one: (not one[1].disclosed, -seconds_of(_performed(one[1], one[2])), _tie(one[2]), one[0])
-        )
+        found.sort(key=_order_of_choice)
     reuse: list[Reuse] = []
     repeat: list[Repeat] = []
     reasons: dict[tuple[str, str | None], Reason] = {}
@@ -109,6 +107,7 @@ def _choose(
 
 
 def _order_of_choice(one: tuple[int, JudgedCandidate, JudgedResult]) -> tuple[bool, float, int, int]:
+    """The newest first; those whose person is not sure come last, whatever their age (contract, section 4)."""
     index, candidate, result = one
     return (not candidate.disclosed, -seconds_of(_performed(candidate, result)), _tie(result), index)
 
