@@ -160,6 +160,10 @@ class Batch(Protocol):
     def put_patients(self, patients: Iterable[PatientFacts]) -> None:
         """Stores patients; a late older version never replaces a newer one."""
 
+    def find_patients(self, identifiers: Collection[PatientIdentifier]) -> dict[PatientIdentifier, set[str]]:
+        """The keys of the institution's Patient resources that bear each identifier as it is written, or the same
+        number that names one person by law however it is written; those that nobody bears are left out."""
+
     def put_consents(self, consents: Iterable[ConsentFacts]) -> None:
         """Stores consents by ref."""
 

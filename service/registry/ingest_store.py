@@ -17,6 +17,7 @@ from service.ingest.port import (
     IndexCounts,
     IndexedReport,
     PatientFacts,
+    PatientIdentifier,
     Rejection,
     SeriesFacts,
     StoredDocument,
@@ -142,6 +143,10 @@ class SqlBatch:
     def put_patients(self, patients: Iterable[PatientFacts]) -> None:
         """Stores patients; a late older version never replaces a newer one."""
         self.patients |= patient_rows.put_patients(self.session, patients)
+
+    def find_patients(self, identifiers: Collection[PatientIdentifier]) -> dict[PatientIdentifier, set[str]]:
+        """The keys of the Patient resources that bear each identifier."""
+        return patient_rows.find_patients(self.session, identifiers)
 
     def put_consents(self, consents: Iterable[ConsentFacts]) -> None:
         """Stores consents by ref."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import msgspec
 from sqlalchemy import bindparam, delete, select
 
-from service.domain.person import PatientFacts, normalise_identifier
+from service.domain.person import PatientFacts, PatientIdentifier, normalise_identifier
 from service.ingest.port import ConsentFacts
 from service.registry.bulk import ByKeys, put
 from service.registry.columns import fit, to_us_or_none
@@ -33,6 +34,13 @@ _OWN_RECORDS = select(
 ).where(patient_record.c.institution == bindparam("institution"))
 _KNOWN = ByKeys(lambda among: _OWN_RECORDS.where(among(patient_record.c.key_token)))
 _FORGET_IDENTIFIERS = ByKeys(lambda among: delete(identifier).where(among(identifier.c.record_id)))
+_BEARERS = ByKeys(
+    lambda among: (
+        select(identifier.c.token, patient_record.c.id, patient_record.c.facts)
+        .join(patient_record, patient_record.c.id == identifier.c.record_id)
+        .where(among(identifier.c.token), patient_record.c.institution == bindparam("institution"))
+    )
+)
 _UPDATED = ("local_token", "digest", "version_at", "rank", "facts")
 
 
@@ -137,6 +145,31 @@ def _identifiers(session: Session, record_id: int, one: PatientFacts) -> list[di
         if person is not None:
             kinds[person_token(session.keys, person.kind, person.value)] = person.kind.value
     return [{"token": token, "record_id": record_id, "kind": kind} for token, kind in kinds.items()]
+
+
+def find_patients(session: Session, identifiers: Collection[PatientIdentifier]) -> dict[PatientIdentifier, set[str]]:
+    """The keys of the institution's Patient resources that bear each identifier; one known from inside a report, or
+    by a number only, is none."""
+    asked: defaultdict[bytes, set[PatientIdentifier]] = defaultdict(set)
+    for one in identifiers:
+        for token in _tokens_of(session, one):
+            asked[token].add(one)
+    found: defaultdict[PatientIdentifier, set[str]] = defaultdict(set)
+    for row in _BEARERS.rows(session.conn, asked, institution=session.institution):
+        key = open_facts(session.keys, row.id, row.facts).key
+        if key.startswith("Patient/") and "#" not in key:
+            for one in asked[bytes(row.token)]:
+                found[one].add(key)
+    return dict(found)
+
+
+def _tokens_of(session: Session, one: PatientIdentifier) -> tuple[bytes, ...]:
+    """The tokens under which an identifier may stand; of a card only as this institution writes it."""
+    local = session.keys.tokens(LOCAL, f"{session.institution}|{one.system}|{one.value.strip()}")
+    person = normalise_identifier(one.system, one.value, one.type)
+    if person is None or not person.strong:
+        return local
+    return (*local, *session.keys.tokens(identifier_field(person.kind), person.value))
 
 
 def put_consents(session: Session, consents: Iterable[ConsentFacts]) -> None:

@@ -42,8 +42,7 @@ def put_resources(session: Session, resources: Iterable[StoredResource]) -> None
 
 def find_roots(session: Session, targets: Collection[str]) -> dict[str, set[str]]:
     """For each target that is known, what is made from it (one step)."""
-    session.hide_all(targets)
-    asked = {session.hide(target): target for target in targets}
+    asked = {name: target for target, name in session.hidden(targets).items()}
     found: defaultdict[str, set[str]] = defaultdict(set)
     for row in _ROOTS.rows(session.conn, asked, institution=session.institution):
         found[asked[row.target]].add(row.root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
@@ -74,10 +74,23 @@ class Session:
             names = self._names({storable(ref) for ref in secret})
             self._hidden |= {ref: names[storable(ref)] for ref in secret}
 
+    def hidden(self, refs: Iterable[str]) -> dict[str, str]:
+        """As `hide`, for asking: a ref that stands in no column has no name, and none is drawn for it."""
+        known = {ref: self._hidden[ref] for ref in refs if ref in self._hidden}
+        unknown = [ref for ref in dict.fromkeys(refs) if ref not in known]
+        secret = [ref for ref in unknown if not (is_hidden(ref) or _is_open(ref))]
+        tokens = {ref: self.tokens("ref", storable(ref)) for ref in secret}
+        names = self._known(tokens)
+        self._hidden |= names
+        return known | names | {ref: ref for ref in unknown if ref not in tokens}
+
+    def _known(self, tokens: Mapping[str, tuple[bytes, ...]]) -> dict[str, str]:
+        by_token = {token: ref for ref, several in tokens.items() for token in several}
+        return {by_token[bytes(row.token)]: str(row.ref) for row in _KNOWN.rows(self.conn, by_token)}
+
     def _names(self, refs: Iterable[str]) -> dict[str, str]:
         tokens = {ref: self.tokens("ref", ref) for ref in refs}
-        by_token = {token: ref for ref, several in tokens.items() for token in several}
-        names = {by_token[bytes(row.token)]: str(row.ref) for row in _KNOWN.rows(self.conn, by_token)}
+        names = self._known(tokens)
         new = {ref: _draw_name(ref) for ref in tokens if ref not in names}
         rows = [{"token": tokens[ref][0], "institution": self.institution, "ref": name} for ref, name in new.items()]
         add(self.conn, hidden_ref, rows)

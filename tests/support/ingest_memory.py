@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from service.domain.person import normalise_identifier
 from service.domain.report import ImagingExam, LabReport
 from service.ingest.port import (
     Accepted,
@@ -17,6 +18,7 @@ from service.ingest.port import (
     IndexCounts,
     IndexedReport,
     PatientFacts,
+    PatientIdentifier,
     Rejection,
     SeriesFacts,
     StoredDocument,
@@ -110,6 +112,14 @@ class _MemoryBatch:
             if old is None or not (one.version_at and old.version_at and one.version_at < old.version_at):
                 self.state.patients[one.key] = one
 
+    def find_patients(self, identifiers: Collection[PatientIdentifier]) -> dict[PatientIdentifier, set[str]]:
+        known = {key: one for key, one in self.state.patients.items() if key.startswith("Patient/")}
+        found = {
+            asked: {key for key, one in known.items() if any(_same(asked, own) for own in one.identifiers)}
+            for asked in identifiers
+        }
+        return {asked: keys for asked, keys in found.items() if keys}
+
     def put_consents(self, consents: Iterable[ConsentFacts]) -> None:
         self.state.consents.update({one.ref: one for one in consents})
 
@@ -177,3 +187,10 @@ class _MemoryBatch:
 
     def waiting_rejections(self) -> list[StoredRejection]:
         return [one for one in self.state.rejected if one.id not in self.state.resolved]
+
+
+def _same(one: PatientIdentifier, other: PatientIdentifier) -> bool:
+    mine, theirs = (normalise_identifier(given.system, given.value, given.type) for given in (one, other))
+    if mine is not None and mine == theirs and mine.strong:
+        return True
+    return (one.system, one.value.strip()) == (other.system, other.value.strip())

@@ -80,7 +80,9 @@ class Assembly:
         for at in self.intake.of_type(*NAMED):
             self._note_names(at)
         links = {link for key in studies for link in (key, *pixels.get(key, ()))}
-        touched = self._touched({*self._telling(), *links, *self._new_links()})
+        touched = self._touched({*self._telling(), *links, *self._new_links(), *self.people.borne()})
+        self.people.store_again(touched)
+        self._note_consents()
         used, left = self._superseded()
         everything = {*self.intake.changed, *touched, *used}
         self._rounds({root for root in everything if root.startswith("DiagnosticReport/")}, self._report)
@@ -100,7 +102,13 @@ class Assembly:
         studies = {study_key(at.ref, at.resource) for at in found if isinstance(at.resource, ImagingStudy)}
         studies |= {one for targets in self.parts.values() for one in targets if one.startswith("study/")}
         self._rounds(studies.union(pixels), self._study)
+        self.people.store_consents()
+        self._note_consents()
         self._write()
+
+    def _note_consents(self) -> None:
+        for ref, targets in self.people.parts.items():
+            self.note_parts(ref, targets)
 
     def _touched(self, changed: set[str]) -> set[str]:
         return {root for roots in self.batch.find_roots(changed).values() for root in roots}
@@ -135,7 +143,7 @@ class Assembly:
         return [one.replace(":", "/", 1) for one in roots if one.startswith(f"{kind}:")]
 
     def _view(self) -> View:
-        return View(self.shelf.find, named=self._named)
+        return View(self.shelf.find, named=self._named, bearer=self.shelf.bearer)
 
     def _note_study(self, at: Newest) -> set[str]:
         """Notes by which names a changed ImagingStudy is found; gives the studies it describes, now and before."""
@@ -257,7 +265,7 @@ class Assembly:
         return not used and is_laboratory(observation, self.context)
 
     def _study(self, root: str) -> None:
-        view = View(self.shelf.find)
+        view = View(self.shelf.find, bearer=self.shelf.bearer)
         study = self.studies.gather(view, root)
         self.made.pop(root, None)
         view.targets.add(_reported(root))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from service.ingest.fhir_r4.intake import Intake
 from service.ingest.fhir_r4.patient import known_by_identifier, read_consent, read_patient
-from service.ingest.fhir_r4.references import split_logical
+from service.ingest.fhir_r4.references import bearing, split_logical
 from service.ingest.fhir_r4.shapes import Consent, Identifier, Patient, Reference
 from service.ingest.fhir_r4.store import Shelf
 from service.ingest.fhir_r4.values import Context
@@ -23,6 +24,7 @@ class People:
     intake: Intake
     context: Context
     told: dict[str, PatientFacts] = field(default_factory=dict)
+    parts: dict[str, set[str]] = field(default_factory=dict)  # what each Consent that names an identifier hangs on
 
     def store(self) -> None:
         """Stores changed Patients and Consents."""
@@ -33,14 +35,46 @@ class People:
         ]
         if patients:
             self.batch.put_patients(patients)
-        consents = [facts for at in self.intake.of_type("Consent") for facts in self._consents(at)]
+        self.store_consents()
+
+    def store_consents(self) -> None:
+        """Stores changed Consents."""
+        self._store_consents(self.intake.of_type("Consent"))
+
+    def store_again(self, refs: set[str]) -> None:
+        """Stores those of `refs` that are Consents again: who bears the identifiers that they name may have changed."""
+        wanted = sorted(ref for ref in refs if ref.startswith("Consent/") and ref not in self.intake.changed)
+        for ref in wanted:
+            self.shelf.find(ref)
+        self.shelf.fetch()
+        self._store_consents([at for ref in wanted if (at := self.shelf.find(ref)) is not None])
+
+    def _store_consents(self, given: Iterable[Newest]) -> None:
+        consents = [facts for at in given for facts in self._consents(at)]
+        if self.shelf.fetch():  # who bears the identifiers is known only now
+            consents = [facts for at in given for facts in self._consents(at)]
         if consents:
             self.batch.put_consents(consents)
 
     def store_told(self) -> None:
-        """Stores what reports told of patients by themselves."""
-        if self.told:
-            self.batch.put_patients(self.told.values())
+        """Stores what reports told of patients by themselves, but for those who turned out to be known."""
+        told = [one for key, one in self.told.items() if not self._is_borne(key, one)]
+        if told:
+            self.batch.put_patients(told)
+
+    def _is_borne(self, key: str, told: PatientFacts) -> bool:
+        names = [bearing(one) for one in told.identifiers] if key.startswith("identifier|") else []
+        return any(self.shelf.bearer(name) for name in names if name)
+
+    def borne(self) -> set[str]:
+        """The names of what changed Patients bear or bore: what names an identifier hangs on them."""
+        found = set()
+        for at in self.intake.of_type("Patient"):
+            before = self.intake.before.get(at.ref)
+            for one in (at, self.shelf.read(before) if before else None):
+                if one is not None and isinstance(one.resource, Patient):
+                    found |= {bearing(given) for given in read_patient(one, one.resource, self.context).identifiers}
+        return {name for name in found if name is not None}
 
     def _consents(self, at: Newest) -> list[ConsentFacts]:
         if isinstance(at.resource, Consent):
@@ -54,8 +88,10 @@ class People:
         return [ConsentFacts(facts.ref, facts.patient_key, denies=False)] if facts else []
 
     def _consent(self, at: Newest, consent: Consent) -> ConsentFacts | None:
-        view = View(self.shelf.find)
+        view = View(self.shelf.find, bearer=self.shelf.bearer)
         self.subject(view, at, consent.patient or consent.subject)
+        if view.targets or at.ref in self.intake.before:
+            self.parts[at.ref] = view.targets
         return read_consent(view, at, consent, self.context)
 
     def subject(self, view: View, at: Newest, given: Reference | None) -> str | None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote
 
+from service.domain.person import PatientIdentifier, normalise_identifier
 from service.ingest.fhir_r4.shapes import Identifier, Reference
 
 _TYPE_ID = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([^\s/#|?]{1,120})(?:/_history/[^/]*)?$")
@@ -20,6 +21,15 @@ _CONDITIONAL = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)\?identifier=([^&]+)$")
 def logical(system: str | None, value: str) -> str:
     """The name of what is known by an identifier only."""
     return f"identifier|{(system or '').strip()}|{value.strip()}"
+
+
+def bearing(given: PatientIdentifier) -> str | None:
+    """The name under which whoever bears the identifier is looked for: the same for every way to write a number that
+    names one person by law. None without a system: then it says nobody's."""
+    person = normalise_identifier(given.system, given.value, given.type)
+    if person is not None and person.strong:
+        return logical(f"urn:testonce:identifier:{person.kind.value}", person.value)
+    return logical(given.system, given.value) if given.system.strip() else None
 
 
 def split_logical(target: str) -> Identifier | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from service.domain.person import PatientIdentifier
 from service.ingest.fhir_r4.document import FhirDocument, read_json, read_lines
+from service.ingest.fhir_r4.references import split_logical
 from service.ingest.fhir_r4.view import DECODERS, Newest
 from service.ingest.port import Batch, SeriesFacts, StoredResource
 
@@ -21,7 +23,8 @@ class Shelf:
         self._known: dict[str, Newest | None] = dict(changed)
         self._roots: dict[str, set[str]] = {}
         self._series: dict[str, list[SeriesFacts]] = {}
-        self._missing: tuple[set[str], set[str], set[str]] = (set(), set(), set())
+        self._bearers: dict[str, set[str]] = {}
+        self._missing: tuple[set[str], set[str], set[str], set[str]] = (set(), set(), set(), set())
         self._documents: dict[int, dict[int, Newest]] = {}
 
     def find(self, ref: str) -> Newest | None:
@@ -44,10 +47,18 @@ class Shelf:
             self._missing[2].add(study_uid)
         return self._series.get(study_uid, [])
 
+    def bearer(self, name: str) -> str | None:
+        """The Patient who bears an identifier (`bearing`), as far as fetched; None when it is nobody's or several
+        Patients'."""
+        if name not in self._bearers:
+            self._missing[3].add(name)
+        found = self._bearers.get(name, set())
+        return next(iter(found)) if len(found) == 1 else None
+
     def fetch(self) -> set[str]:
         """Gets what was asked for in vain since the last time; says which of it exists."""
-        refs, targets, studies = self._missing
-        self._missing = (set(), set(), set())
+        refs, targets, studies, names = self._missing
+        self._missing = (set(), set(), set(), set())
         exist: set[str] = set()
         if refs:
             found = self._batch.find_resources(refs)
@@ -62,7 +73,16 @@ class Shelf:
             series = self._batch.find_series(studies)
             self._series.update({study: series.get(study, []) for study in studies})
             exist.update(f"study/{study}" for study in series)
+        if names:
+            borne = self._borne(names)
+            self._bearers.update({name: borne.get(name, set()) for name in names})
+            exist.update(borne)
         return exist
+
+    def _borne(self, names: set[str]) -> dict[str, set[str]]:
+        asked = {name: one for name in names if (one := split_logical(name)) is not None}
+        given = {PatientIdentifier(one.system or "", one.value or ""): name for name, one in asked.items()}
+        return {given[one]: keys for one, keys in self._batch.find_patients(given).items()}
 
     def read(self, stored: StoredResource) -> Newest:
         """A stored resource, decoded. Its whole document is read, for the names it gives its resources."""

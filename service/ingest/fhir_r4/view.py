@@ -12,7 +12,8 @@ from typing import TypeVar
 
 import msgspec
 
-from service.ingest.fhir_r4.references import target_of
+from service.domain.person import PatientIdentifier
+from service.ingest.fhir_r4.references import bearing, split_logical, target_of
 from service.ingest.fhir_r4.shapes import SHAPES, Reference, Resource
 from service.ingest.port import StoredResource
 
@@ -37,6 +38,7 @@ class Newest:
 
 Find = Callable[[str], Newest | None]
 Named = Callable[[str, str], list[str]]
+Bearer = Callable[[str], str | None]
 
 NAMED = ("Observation", "Specimen")
 """Types that a reference may name by their identifier only (FHIR R4 references.html#logical)."""
@@ -45,11 +47,12 @@ NAMED = ("Observation", "Specimen")
 @dataclass(slots=True)
 class View:
     """Follows references from one root. `targets` are the refs asked for so far; `named` gives the resources of a
-    type of `NAMED` that have an identifier."""
+    type of `NAMED` that have an identifier, `bearer` the one Patient who bears it (`bearing`)."""
 
     find: Find
     targets: set[str] = field(default_factory=set)
     named: Named | None = None
+    bearer: Bearer | None = None
 
     def key(self, owner: Newest, reference: Reference | None, kind: str) -> str | None:
         """What the reference of `owner` points to; a contained resource is named by its holder's ref."""
@@ -63,7 +66,20 @@ class View:
                 return refs[0]
             for one in refs:  # none is meant for sure; but none may stand alone, so what is known of them is needed
                 self.find(one)
+        if target is not None and self.bearer and kind == "Patient" and target.startswith("identifier|"):
+            return self._borne(self.bearer, reference, target) or target
         return target
+
+    def _borne(self, bearer: Bearer, reference: Reference | None, target: str) -> str | None:
+        """The Patient whom a logical target means, if that is one for sure."""
+        told = reference.identifier if reference and reference.identifier else split_logical(target)
+        if told is None or not told.value:
+            return None
+        name = bearing(PatientIdentifier((told.system or "").strip(), told.value.strip(), told.type_code or ""))
+        if name is None:
+            return None
+        self.targets.add(name)
+        return bearer(name)
 
     def follow(self, owner: Newest, reference: Reference | None, shape: type[R]) -> tuple[Newest, R] | None:
         """The resource of type `shape` that the reference points to; None when it is not known (yet), deleted, or of

@@ -7,8 +7,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import func, select
 
 from service.domain.errors import NotFound
+from service.domain.person import PatientFacts
 from service.domain.report import LabReport, Measured
 from service.domain.times import parse_when
 from service.ingest.port import ConsentFacts, PatientIdentifier, Rejection, SeriesFacts, StoredResource
@@ -17,6 +19,7 @@ from service.registry.columns import to_us
 from service.registry.database import Database
 from service.registry.ingest_store import SqlIngestStore
 from service.registry.patients import local_token, person_token
+from service.registry.tables import hidden_ref
 from service.security.keys import KeyRing
 from tests.support.records import HOSPITAL, NOON, RESIDENT, at, imaging, lab, patient, result
 
@@ -117,6 +120,29 @@ def test_root_comes_back_as_it_was_named(ingest_store: SqlIngestStore, root: str
     with ingest_store.batch(HOSPITAL) as batch:
         batch.put_parts({root: ["Patient/1"]})
         assert batch.find_roots(["Patient/1"]) == {"Patient/1": {root}}
+
+
+def test_asking_what_hangs_on_a_patient_stores_nothing(database: Database, ingest_store: SqlIngestStore) -> None:
+    with ingest_store.batch(HOSPITAL) as batch:
+        assert batch.find_roots(["Patient/1", "identifier|urn:x|1", "Observation/1"]) == {}
+    with database.read() as conn:
+        assert conn.execute(select(func.count()).select_from(hidden_ref)).scalar_one() == 0
+
+
+def test_patient_who_bears_an_identifier_is_found_in_the_own_institution(ingest_store: SqlIngestStore) -> None:
+    told = PatientFacts("identifier|urn:mr|7", "7", identifiers=(PatientIdentifier("urn:mr", "7"),))
+    written = (PatientIdentifier("urn:mr", " 7 "), PatientIdentifier("", "11010519491231002x", "NI"))
+    own = replace(told, key="Patient/7", identifiers=written)
+    number, card = PatientIdentifier("urn:mr", "7"), PatientIdentifier("urn:mr", "8")
+    resident = PatientIdentifier("urn:testonce:identifier:resident", "11010519491231002X")
+    with ingest_store.batch(HOSPITAL) as batch:
+        batch.put_patients([told, own])
+        assert batch.find_patients([number, card, resident]) == {number: {"Patient/7"}, resident: {"Patient/7"}}
+        batch.put_patients([replace(own, key="Patient/8")])
+    with ingest_store.batch(HOSPITAL) as batch:
+        assert batch.find_patients([number]) == {number: {"Patient/7", "Patient/8"}}
+    with ingest_store.batch("other") as batch:
+        assert batch.find_patients([number, resident]) == {}
 
 
 def test_patient_is_found_by_resident_number_and_by_local_number(
