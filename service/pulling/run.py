@@ -18,6 +18,7 @@ from service.domain.errors import TestOnceError, Unavailable
 from service.ingest.counts import LoadCounts
 from service.ingest.pipeline import Document, Loader
 from service.ingest.source import Cursor, Fatal, Limits, Pulled, Retriable, SourceError
+from service.pulling.promises import check_batch
 from service.pulling.store import Kept, PullStore
 from service.registry.pulling import LeaseLost, PulledDocument
 
@@ -132,6 +133,7 @@ class PullRun:
 
     def _take(self, outcome: Outcome, pulled: Pulled, started: int) -> None:
         self._step("pulled")
+        check_batch(pulled)
         is_of_deletions = pulled.listing is not None or any(one.is_deletion for one in pulled.records)
         if is_of_deletions:
             self._read(outcome)  # a deletion is told from the versions that were read before it

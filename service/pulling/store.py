@@ -16,7 +16,7 @@ from service.ingest.port import Batch, Rejection
 from service.ingest.source import Listing, Pulled, RawRecord
 from service.pulling.leases import is_dead
 from service.pulling.packing import Packed, key_of, pack, tombstones, too_large
-from service.pulling.promises import check_batch, with_storable_key
+from service.pulling.promises import with_storable_key
 from service.registry import documents as document_rows
 from service.registry import images, missed, source_states
 from service.registry import pulling as rows
@@ -91,9 +91,8 @@ class PullStore:
             return rows.read_cursor(conn, self.keys, self.source)
 
     def keep(self, pulled: Pulled, run_started: int) -> Kept:
-        """Stores what is new of a batch and moves the cursor: both, or, when this raises, neither. Raises LeaseLost,
-        and Fatal where it is no batch."""
-        check_batch(pulled)
+        """Stores what is new of a batch (see `check_batch`) and moves the cursor: both, or, when this raises, neither.
+        Raises LeaseLost."""
         records = [with_storable_key(one) for one in pulled.records]
         kept = Kept(ignored=dict(pulled.ignored))
         with self.store.batch(self.institution) as batch:
