@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from service.ingest.source import Fatal, Pulled, RawRecord
+from service.domain.errors import TestOnceError
+from service.ingest.source import Fatal, Pulled, RawRecord, SourceError
 from service.registry.columns import storable
 
 _LARGEST_CURSOR = 4 * 1024 * 1024
 _MOST_IN_BATCH = 20_000
+
+
+@contextmanager
+def own_mistakes() -> Iterator[None]:
+    """Whatever else than SourceError an adapter raises is a mistake of its own: Fatal `adapter-failed`, of which only
+    the kind is told, for the text may quote what it read."""
+    try:
+        yield
+    except (SourceError, TestOnceError):
+        raise
+    except Exception as error:
+        raise Fatal(
+            "adapter-failed", f"the adapter failed with {type(error).__name__}; this is a defect of it"
+        ) from None
 
 
 def check_batch(pulled: Pulled) -> None:

@@ -20,6 +20,7 @@ from service.pulling import mapping
 from service.pulling.configured import FindAdapter, limits_of, resolve
 from service.pulling.leases import new_owner
 from service.pulling.missing import and_missing
+from service.pulling.promises import own_mistakes
 from service.pulling.run import OnProgress, Outcome, Pull, PullRun, Step, Stopping
 from service.pulling.store import PullStore, calendar_day
 from service.registry.database import Database
@@ -72,19 +73,13 @@ class Puller:
 
     @contextmanager
     def _opened(self, settings: SourceSettings) -> Iterator[Source]:
-        """The source, opened for a question. Whatever else an adapter raises is its own mistake: only the kind is told,
-        for the text may quote what it read."""
+        """The source, opened for a question."""
         source = self.open(settings)
-        try:
-            yield source
-        except (SourceError, TestOnceError):
-            raise
-        except Exception as error:
-            raise Fatal(
-                "adapter-failed", f"the adapter failed with {type(error).__name__}; this is a defect of it"
-            ) from None
-        finally:
-            source.close()
+        with own_mistakes():
+            try:
+                yield source
+            finally:
+                source.close()
 
     def loader(self, settings: SourceSettings, store: IngestStore | None = None) -> Loader:
         """What reads the source's documents, under the mapping profile and time zone that its settings name; with a
