@@ -16,10 +16,11 @@ from adapters.fhir_bulk.options import Options
 from adapters.transport import Answer, GuardedClient
 from adapters.transport.patience import read_retry_after
 from service.domain.times import parse_when
-from service.ingest.source import Fatal, SourceError
+from service.ingest.source import Fatal, Retriable, SourceError
 
 _JSON = {"Accept": "application/json"}
 _ASYNC = {"Accept": "application/fhir+json", "Prefer": "respond-async"}
+OK = 200
 _REFUSALS = frozenset({200, 400, 404, 405, 406, 409, 410, 415, 422, 501})
 _FAILED = frozenset({400, 404, 405, 406, 409, 410, 412, 422})
 _TEMPORARY = frozenset(  # http://hl7.org/fhir/issue-type: what may pass, below "transient"
@@ -99,10 +100,12 @@ class Exports:
             raise Lost("the server says that the export failed")
         if answer.status in _FAILED:
             raise Lost(f"the server knows the export no more (it answered {answer.status})")
+        if answer.status != OK:
+            raise Retriable("bad-manifest", f"the export was answered {answer.status}, which brings no whole manifest")
         manifest = read_manifest(answer.body, self._next_pages(status))
-        if (now := answer.server_time) is None:
-            return Done(manifest, manifest.transaction_time, None)
         # A clock that runs ahead in one place only would leave a gap before the next export.
+        if (now := answer.server_time) is None:
+            return Done(manifest, min(manifest.transaction_time, datetime.now(UTC)), None)
         return Done(manifest, min(manifest.transaction_time, now), round((now - datetime.now(UTC)).total_seconds()))
 
     def _next_pages(self, status: str) -> Callable[[str], bytes]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Generator, Iterator
 from contextlib import closing
 
 from adapters.fhir_bulk.cursor import State
+from adapters.fhir_bulk.export import OK
 from adapters.fhir_bulk.lines import EXPORT_ERROR, Line, Taken, split_lines, take_line
 from adapters.fhir_bulk.manifest import ExportFile, Manifest, Section
 from adapters.fhir_bulk.options import Options
@@ -76,7 +78,11 @@ class FileReader:
         token, most = manifest.needs_token, self._options.file_bytes
         with self._client.get_file(url, authorised=token, headers=_NDJSON, max_bytes=most) as answer:
             _check_media(answer)
-            yield from (one for one in split_lines(answer.chunks(), self._record_bytes) if one.body)
+            found = (one for one in split_lines(answer.chunks(), self._record_bytes) if one.body)
+            for n, line in enumerate(found):
+                if n == 0:
+                    _check_start(line.body)
+                yield line
 
 
 def _counts_entries(file: ExportFile, entries: int) -> bool:
@@ -91,6 +97,19 @@ def _pulled(taken: Taken, file: ExportFile, state: State, done: int, total: int)
 
 
 def _check_media(answer: Streamed) -> None:
-    """A page for people in place of the file: somebody stands between us and the server."""
+    """What is no whole file, or a page for people in its place: somebody stands between us and the server."""
+    if answer.status != OK:
+        raise Retriable("incomplete-answer", f"a file of the export was answered {answer.status}; 200 is expected")
     if "html" in answer.headers.get("content-type", "").lower():
-        raise Retriable("not-ndjson", "a file of the export was answered by a web page; look for a proxy or a login")
+        raise _no_ndjson()
+
+
+def _check_start(line: bytes) -> None:
+    """The same by how the file starts. In UTF-16 no line of it could be read; it would be given up line by line."""
+    if line.startswith((b"<", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise _no_ndjson()
+
+
+def _no_ndjson() -> Retriable:
+    text = "a file of the export was answered by a web page, or by text that is not UTF-8; look for a proxy or a login"
+    return Retriable("not-ndjson", text)

@@ -168,10 +168,14 @@ def _take_deletions(taken: Taken, line: Line, kind: str) -> None:
         taken.records.append(_unusable(line, "Bundle", "wrong-file", "a file of deletions holds Bundles"))
         return
     for raw in bundle.entry:
-        request = _entry(raw).request
+        entry = Line(line.number, bytes(raw), len(raw))
+        try:
+            request = _entry(raw).request
+        except msgspec.ValidationError as error:
+            taken.records.append(_unusable(entry, "Bundle", *_why(error)))
+            continue
         match = REFERENCE_END.search(request.url)
         if request.method != "DELETE" or match is None:
-            entry = Line(line.number, bytes(raw), len(raw))
             reason = "an entry of a file of deletions is no DELETE of one resource (Type/id)"
             taken.records.append(_unusable(entry, "Bundle", "delete-unclear", reason))
         elif match[1] not in SHAPES:

@@ -14,6 +14,9 @@ from msgspec import Struct
 
 from adapters.fhir.options import IN_ORDER
 from service.ingest.source import Fatal, Retriable
+from service.ingest.strict_json import BadJson, check_own_keys, start_of_text
+
+_OLDEST_YEAR = 1900
 
 
 class Section(StrEnum):
@@ -96,11 +99,19 @@ def _rank(file: ExportFile) -> tuple[int, int]:
 
 def _read(body: bytes) -> _Page:
     try:
+        body = body[start_of_text(body) :]
         page = msgspec.json.decode(body, type=_Page)
+        check_own_keys(body)
     except msgspec.ValidationError as error:
         raise Fatal("bad-manifest", f"the manifest of the export is not as Bulk Data Access says: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except BadJson as error:
+        if error.code == "duplicate-key":  # of two lists of files one would be passed over
+            raise Fatal("bad-manifest", f"the manifest of the export is not to be believed: {error.reason}") from None
+        raise Retriable("bad-manifest", f"the manifest of the export is no JSON: {error.reason}") from None
+    except (msgspec.DecodeError, RecursionError):
         raise Retriable("bad-manifest", "the manifest of the export is no JSON") from None
     if page.transaction_time.tzinfo is None:
         raise Fatal("bad-manifest", "transactionTime has no offset from UTC: the next export could not follow on it")
+    if page.transaction_time.year < _OLDEST_YEAR:
+        raise Fatal("bad-manifest", "transactionTime lies before any record was kept: set the server's clock")
     return page

@@ -15,7 +15,7 @@ from adapters.fhir_bulk.files import FileReader, ShortFile
 from adapters.fhir_bulk.options import read_options
 from adapters.transport import GuardedClient
 from adapters.transport.patience import Clock, Sleep
-from service.ingest.source import Cursor, Pulled, Readiness, Retriable, Skippable, SourceConfig
+from service.ingest.source import Cursor, Fatal, Pulled, Readiness, Retriable, Skippable, SourceConfig
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 60.0
@@ -49,7 +49,14 @@ class BulkSource:
         """Everything since the last export. Beside the transport's, raises Fatal `no-export`, `bad-manifest`; Retriable
         `export-running` when it takes longer than a run waits, `export-lost`, `incomplete-export`."""
         state = read_cursor(cursor)
-        done = yield from self._manifest(state)
+        try:
+            done = yield from self._manifest(state)
+        except Fatal as error:
+            if error.code == "bad-manifest":  # it would be as bad when the server is mended
+                self._exports.give_back(state.status)
+                state.forget()
+                yield Pulled((), state.cursor())
+            raise
         state.follow(done.manifest.mark)
         try:
             yield from self._reader.read(done.manifest, state)

@@ -58,6 +58,7 @@ class BulkFaults:
     redirect: str = ""  # where files are redirected to
     lost_files: int = 0
     html: bool = False
+    instead: Answer | None = None  # every file is answered so
     change: Callable[[Json], Any] = lambda manifest: manifest
     """What becomes of the manifest."""
 
@@ -182,6 +183,8 @@ class BulkServer(FhirServer):
             return Answer(307, b"", {"Location": f"{self.bulk.redirect}/{match[0]}"})
         if self.bulk.html:
             return Answer(200, b"<html>please log in</html>", {"Content-Type": "text/html"})
+        if self.bulk.instead:
+            return self.bulk.instead
         _, kind, lines = export.files[int(match[2])]
         self.served.append(kind)
         if self._use("short"):

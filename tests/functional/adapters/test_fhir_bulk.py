@@ -14,11 +14,16 @@ from adapters.fhir_bulk import BulkSource
 from service.ingest.source import Cursor, Fatal, Pulled, RawRecord, Retriable, SourceConfig, SourceError
 from tests.support.bulk_server import BulkFaults, BulkServer
 from tests.support.fhir import observation, patient, report
+from tests.support.fhir_answers import Answer
 from tests.support.pulling import LIMITS
 from tests.support.scripted_http import reply, scripted
 
 pytestmark = pytest.mark.slow
 TOKEN = "tok-do-not-tell-anyone"
+
+
+def observation_line(name: str) -> bytes:
+    return b'{"resourceType":"Observation","id":"%b"}' % name.encode()
 
 
 @pytest.fixture(scope="module")
@@ -162,10 +167,6 @@ def test_other_files_under_the_same_address_are_read_from_their_start(server: Bu
     runs.run(batches=2)
     server._exports[1].files.insert(0, ("output", "Observation", [observation_line("o0")]))
     assert [one.key for one in runs.run()] == [f"Observation/o{n}" for n in range(4)]
-
-
-def observation_line(name: str) -> bytes:
-    return b'{"resourceType":"Observation","id":"%b"}' % name.encode()
 
 
 def test_waits_as_long_as_the_server_asks_and_tells_how_far_it_is(server: BulkServer) -> None:
@@ -338,6 +339,44 @@ def test_web_page_in_place_of_a_file_is_no_record(server: BulkServer) -> None:
     runs = Runs(server)
     error = runs.fails()
     assert (type(error), error.code, runs.keys) == (Retriable, "not-ndjson", [])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(202, b""),
+        Answer(204, b""),
+        Answer(206, observation_line("o1")),
+        Answer(200, b"\r\n <!doctype html><html>please log in</html>", {"Content-Type": "text/plain"}),
+        Answer(200, observation_line("o1").decode().encode("utf-16")),
+    ],
+    ids=["accepted", "empty", "part", "page", "utf-16"],
+)
+def test_what_is_no_whole_file_is_asked_for_again_and_never_taken_for_one(server: BulkServer, answer: Answer) -> None:
+    server.bulk.without_counts, server.bulk.instead = True, answer
+    runs = Runs(server)
+    assert isinstance(runs.fails(), Retriable)
+    server.bulk.instead = None
+    runs.run()
+    assert runs.keys == ALL
+
+
+def test_transaction_time_of_the_far_future_leaves_no_gap_where_the_server_tells_no_time(server: BulkServer) -> None:
+    server.faults.without_date = True
+    server.bulk.change = lambda told: {**told, "transactionTime": "2999-01-01T00:00:00Z"}
+    runs = Runs(server)
+    runs.run()
+    assert runs.cursor is not None
+    assert datetime.fromisoformat(runs.cursor["since"]) <= datetime.now(UTC)
+
+
+def test_manifest_that_cannot_be_used_is_not_asked_for_again_once_the_server_is_mended(server: BulkServer) -> None:
+    server.bulk.change = lambda told: {**told, "transactionTime": "0001-01-01T00:00:00+14:00"}
+    runs = Runs(server)
+    assert (runs.fails().code, server.exports) == ("bad-manifest", 1)
+    server.bulk.change = lambda told: told
+    runs.run()
+    assert (runs.keys, server.exports) == (ALL, 2)
 
 
 def test_token_goes_along_with_files_where_the_manifest_asks_for_it(server: BulkServer) -> None:

@@ -160,3 +160,9 @@ def test_example_files_give_what_stands_beside_them() -> None:
             "ignored": taken.ignored,
         }
     assert found == json.loads((FIXTURES / "expected/records.json").read_text("utf-8"))
+
+
+def test_entry_of_deletions_that_is_none_costs_no_neighbour() -> None:
+    entries = b'null,{"request":null},{"request":{"method":"DELETE","url":"Observation/o2"}}'
+    records = take(b'{"resourceType":"Bundle","entry":[%b]}' % entries, DELETIONS).records
+    assert [one.problem[0] if one.problem else one.key for one in records] == ["wrong-type"] * 2 + ["Observation/o2"]

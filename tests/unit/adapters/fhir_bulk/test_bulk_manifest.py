@@ -44,7 +44,8 @@ def test_deletions_and_errors_come_after_what_was_exported() -> None:
 
 @pytest.mark.parametrize("changes", [
     {"transactionTime": None}, {"transactionTime": "2026-11-20"}, {"transactionTime": "2026-11-20T08:00:00"},
-    {"transactionTime": "yesterday"}, {"output": None}, {"output": {}}, {"output": [{"type": "Patient"}]},
+    {"transactionTime": "yesterday"},
+    {"transactionTime": "0001-01-01T00:00:00+14:00"}, {"output": None}, {"output": {}}, {"output": [{"type": "Patient"}]},
     {"output": [{"url": 1}]}, {"requiresAccessToken": "yes"},
     {"output": [{"type": "Patient", "url": "x", "count": "2"}]},
 ])  # fmt: skip
@@ -132,3 +133,13 @@ def test_example_manifest_is_read() -> None:
     assert [(one.section, one.type, one.count) for one in found.files] == [
         (Section.OUTPUT, "Observation", 3), (Section.DELETED, "Bundle", 1), (Section.ERROR, "OperationOutcome", 1),
     ]  # fmt: skip
+
+
+def test_manifest_with_two_lists_of_files_is_refused() -> None:
+    body = json.dumps(GOOD).encode()[:-1] + b',"output":[]}'
+    with pytest.raises(Fatal, match="twice"):
+        read_manifest(body, lambda link: b"")
+
+
+def test_manifest_may_begin_with_a_byte_order_mark() -> None:
+    assert read_manifest(b"\xef\xbb\xbf" + json.dumps(GOOD).encode(), lambda link: b"").files
