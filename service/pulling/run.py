@@ -17,8 +17,8 @@ from time import monotonic
 from service.domain.errors import TestOnceError, Unavailable
 from service.ingest.counts import LoadCounts
 from service.ingest.pipeline import Document, Loader
-from service.ingest.source import Cursor, Fatal, Limits, Pulled, Retriable, SourceError
-from service.pulling.promises import check_batch
+from service.ingest.source import Cursor, Limits, Pulled, Retriable, SourceError
+from service.pulling.promises import check_batch, own_mistakes
 from service.pulling.store import Kept, PullStore
 from service.registry.pulling import LeaseLost, PulledDocument
 
@@ -152,37 +152,29 @@ class PullRun:
         return self._unread >= _ENOUGH_BYTES or monotonic() - self._read_at > _READ_SECONDS
 
     def _batches(self, cursor: Cursor | None) -> Generator[Pulled, None, None]:
-        """The source's batches, as many and as long as its limits allow. Whatever else an adapter raises is its own
-        mistake: only the kind is told, for the text may quote what it read."""
+        """The source's batches, as many and as long as its limits allow."""
         until = monotonic() + self._limits.run_seconds
         batches: Iterator[Pulled] | None = None
-        try:
-            batches = self._pull(cursor)
-            for _ in range(self._limits.pages):
-                if self._lost.is_set():
-                    raise LeaseLost(f"source {self._store.source} is pulled by another process")
-                try:
-                    pulled = next(batches)
-                except StopIteration:
-                    return
-                yield pulled
-                if monotonic() > until:
-                    raise Retriable(
-                        "run-too-long",
-                        f"the run took longer than {self._limits.run_seconds:.0f} s; the next one goes on",
-                    )
-            raise Retriable("too-many-batches", f"{self._limits.pages} batches in one run; the next one goes on")
-        except (TestOnceError, SourceError):
-            raise
-        except Exception as error:
-            raise Fatal(
-                "adapter-failed", f"the adapter failed with {type(error).__name__}; this is a defect of it"
-            ) from None
-        finally:
-            with suppress(Exception):
-                close = getattr(batches, "close", None)
-                if close is not None:
-                    close()
+        with own_mistakes():
+            try:
+                batches = self._pull(cursor)
+                for _ in range(self._limits.pages):
+                    if self._lost.is_set():
+                        raise LeaseLost(f"source {self._store.source} is pulled by another process")
+                    try:
+                        pulled = next(batches)
+                    except StopIteration:
+                        return
+                    yield pulled
+                    if monotonic() > until:
+                        text = f"the run took longer than {self._limits.run_seconds:.0f} s; the next one goes on"
+                        raise Retriable("run-too-long", text)
+                raise Retriable("too-many-batches", f"{self._limits.pages} batches in one run; the next one goes on")
+            finally:
+                with suppress(Exception):
+                    close = getattr(batches, "close", None)
+                    if close is not None:
+                        close()
 
     def _read(self, outcome: Outcome) -> None:
         """Reads and indexes all that waits, oldest first. A document that no reader can take goes to the dead letters:
