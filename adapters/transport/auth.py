@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 import secrets as randomness
 import threading
@@ -237,8 +238,9 @@ def _object(body: bytes, what: str) -> dict[str, Any]:
 
 
 def _seconds(life: object) -> float:
-    """`expires_in`, which some servers send as a string; five minutes where it is not said."""
+    """`expires_in`, which some servers send as a string; five minutes where it is not said, or no number."""
     try:
-        return min(max(float(life), 1.0), 24 * 3600.0) if isinstance(life, (int, float, str)) else _NO_LIFE_SAID
-    except ValueError:
+        found = float(life) if isinstance(life, (int, float, str)) else math.nan
+    except (ValueError, OverflowError):
         return _NO_LIFE_SAID
+    return _NO_LIFE_SAID if math.isnan(found) else min(max(found, 1.0), 24 * 3600.0)

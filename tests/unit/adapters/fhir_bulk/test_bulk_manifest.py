@@ -45,7 +45,8 @@ def test_deletions_and_errors_come_after_what_was_exported() -> None:
 @pytest.mark.parametrize("changes", [
     {"transactionTime": None}, {"transactionTime": "2026-11-20"}, {"transactionTime": "2026-11-20T08:00:00"},
     {"transactionTime": "yesterday"},
-    {"transactionTime": "0001-01-01T00:00:00+14:00"}, {"output": None}, {"output": {}}, {"output": [{"type": "Patient"}]},
+    {"transactionTime": "0001-01-01T00:00:00+14:00"}, {"output": None}, {"output": {}},
+    {"output": [{"type": "Patient"}]},
     {"output": [{"url": 1}]}, {"requiresAccessToken": "yes"},
     {"output": [{"type": "Patient", "url": "x", "count": "2"}]},
 ])  # fmt: skip
