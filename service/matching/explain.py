@@ -57,6 +57,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "treatment": ("治疗", "treatment"), "other": ("其他事件", "another event"),
     "haemolysed": ("溶血", "haemolysed"), "lipaemic": ("脂血", "lipaemic"), "icteric": ("黄疸", "icteric"),
     "clotted": ("凝块", "clotted"), "contaminated": ("污染", "contaminated"), "insufficient": ("标本量不足", "insufficient"),
+    "wrong-container": ("容器不符", "wrong container"), "delayed": ("送检延迟", "delayed on the way"),
+    "compromised": ("标本不合格", "compromised"), "autolysed": ("标本自溶", "autolysed"),
+    "not-received": ("标本未收到", "not received"), "unavailable": ("标本不可用", "not available"),
+    "withdrawn": ("标本已作废", "withdrawn"), "subject-differs": ("标本属于他人", "of another patient"),
+    "other-material": ("标本类型不符", "of another material than this item's"),
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from service.domain.report import ItemResult, Status
 from service.domain.times import When
+from service.ingest.fhir_r4.materials import material_of, material_of_words
 from service.ingest.fhir_r4.performer import find_institution
 from service.ingest.fhir_r4.shapes import Device, Observation, Reference, Specimen, Value, concepts, references
 from service.ingest.fhir_r4.specimens import issues_of_words, specimen_issues
@@ -43,10 +44,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class SpecimenFacts:
-    """When a specimen was collected, and what is wrong with it."""
+    """When a specimen was collected, what is wrong with it, and what it is of (None: not surely told)."""
 
     collected: Told | None
     issues: tuple[str, ...]
+    material: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ def read_specimens(
             strange = ("subject-differs",) if theirs is not None and theirs != subject else ()
             taken = specimen.collection
             collected = told(context, taken.collectedDateTime, taken.collectedPeriod) if taken else None
-            found.append(SpecimenFacts(collected, (*specimen_issues(specimen), *strange)))
+            issues = (*specimen_issues(specimen), *strange)
+            found.append(SpecimenFacts(collected, issues, material_of(specimen.type)))
     return tuple(found)
 
 
@@ -106,6 +109,7 @@ def read_observation(
         status=status,
         performed=performed_at(specimens, effective(observation, context), frame.performed),
         issues=_issues(observation, specimens, frame),
+        materials=frozenset(one.material for one in specimens),
         methods=_methods(view, at, observation),
     )
     performer = find_institution(view, at, references(observation.performer), context.network)
@@ -127,6 +131,7 @@ class _Shared:
     status: Status
     performed: When | None
     issues: tuple[str, ...]
+    materials: frozenset[str | None]
     methods: tuple[str, ...]
 
 
@@ -146,6 +151,8 @@ def _result(value: Value, ref: str, shared: _Shared, context: Context) -> ItemRe
     codes = codes_of(value.code)
     item = context.item(codes)
     issues = shared.issues
+    if item is not None and shared.materials and _is_of_another(item.specimen, shared.materials):
+        issues = (*issues, "other-material")
     if value.valueString is not None and (said := issues_of_words([value.valueString])):
         issues = tuple(dict.fromkeys((*issues, *said)))
     return ItemResult(
@@ -161,6 +168,12 @@ def _result(value: Value, ref: str, shared: _Shared, context: Context) -> ItemRe
         name=value.code.words if value.code else "",
         ref=ref,
     )
+
+
+def _is_of_another(specimen: str, told: frozenset[str | None]) -> bool:
+    """Whether all the specimens of a result are surely of another material than its item's."""
+    wanted = material_of_words(specimen)
+    return wanted is not None and None not in told and wanted not in told
 
 
 def _issues(observation: Observation, specimens: tuple[SpecimenFacts, ...], frame: Frame) -> tuple[str, ...]:

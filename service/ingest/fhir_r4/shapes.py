@@ -245,6 +245,7 @@ class Specimen(Resource, kw_only=True, gc=False):
     status: str | None = None
     subject: Reference | None = None
     receivedTime: str | None = None  # noqa: N815
+    type: Concepts = None
     collection: CollectionOf | None = None
     condition: Concepts = None
     note: list[Annotation] | None = None

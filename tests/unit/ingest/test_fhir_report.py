@@ -330,3 +330,37 @@ def test_of_a_withdrawn_panel_no_member_is_left() -> None:
     panel = observation("panel", "58410-2", status="entered-in-error", hasMember=[{"reference": "Observation/o1"}])
     found = read(bundle(report(results=["Observation/panel"]), panel, observation())).reports
     assert not [one for made in found.values() for one in made.results if one.status.exists]  # type: ignore[union-attr]
+
+
+SNOMED = "http://snomed.info/sct"
+
+
+@pytest.mark.parametrize(
+    ("kind", "issues"),
+    [
+        ({"coding": [{"system": SNOMED, "code": "122575003"}]}, ("other-material",)),
+        ({"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0487", "code": "CSF"}]}, ("other-material",)),
+        ({"text": "中段尿"}, ("other-material",)),
+        ({"text": "Pleural fluid"}, ("other-material",)),
+        ([{"coding": [{"code": "7", "display": "胸腔积液"}]}], ("other-material",)),
+        ({"coding": [{"system": SNOMED, "code": "119364003"}]}, ()),
+        ({"text": "EDTA抗凝全血"}, ()),
+        ({"text": "静脉血/尿液"}, ()),
+        ({"coding": [{"system": SNOMED, "code": "122575003", "display": "Serum"}]}, ()),
+        ({"text": "标本"}, ()),
+        (None, ()),
+    ],
+)
+def test_result_of_a_specimen_of_another_material_than_its_item_s_asks_for_a_look(
+    kind: object, issues: tuple[str, ...]
+) -> None:
+    taken = specimen(**({"type": kind} if kind else {}))
+    one = observation(specimen={"reference": "Specimen/s1"})
+    assert read(bundle(report(), one, taken)).result.specimen_issues == issues
+
+
+def test_report_of_several_specimens_leaves_open_which_a_result_is_of() -> None:
+    blood, urine = (specimen(id=id, type={"text": text}) for id, text in (("s1", "血清"), ("s2", "尿液")))
+    both = [{"reference": "Specimen/s1"}, {"reference": "Specimen/s2"}]
+    assert read(bundle(report(specimen=both), observation(), blood, urine)).result.specimen_issues == ()
+    assert read(bundle(report(specimen=both[1:]), observation(), urine)).result.specimen_issues == ("other-material",)
