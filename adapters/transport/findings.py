@@ -21,5 +21,5 @@ def of_sample(sample: Sequence[RawRecord]) -> Finding:
     """How many records the sample has, and how many of them could not be used."""
     bad = sum(one.problem is not None for one in sample)
     if not sample:
-        return Finding("sample", Level.WARNING, "the server holds no report that this account may read")
+        return Finding("sample", Level.WARNING, "it holds no record that this account may read")
     return Finding("sample", Level.WARNING if bad else Level.OK, f"{len(sample)} records, {bad} of them with a problem")
