@@ -4,18 +4,21 @@ waiting but its own callers."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from functools import partial
+from itertools import groupby
 from threading import Lock
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 from service.domain.errors import Unavailable
 from service.ingest.archive import ImageArchive, Part, Parts
 
 T = TypeVar("T")
-_PIECE = 256 * 1024
+_MOUTHFUL = 1024 * 1024
+_MOUTHFUL_SECONDS = 0.02
+"""What a transfer reads at once: so many bytes, and of a slow archive what comes in that time."""
 _WAITING = 64
 """How many callers may wait for a line of one source; beyond it they are told to come again."""
 _WAIT_SECONDS = 20.0
@@ -78,7 +81,13 @@ class Line:
 
     async def run(self, work: Callable[[], T]) -> T:
         """As `call`, for work on what is open already."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await self.start(work)
+
+    def start(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """As `run`, without waiting."""
+        begun = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        begun.add_done_callback(lambda done: done.cancelled() or done.exception())  # its caller may have gone
+        return begun
 
     def close(self) -> None:
         """Ends its threads."""
@@ -86,45 +95,54 @@ class Line:
 
 
 class Transfer:
-    """Parts of an archive's answer, taken piece by piece. Its slot is given back when it ends, also half way."""
+    """Parts of an archive's answer, taken by the mouthful: one is read while the one before is on its way to the
+    caller. The slot is given back when the transfer ends, also half way."""
 
     def __init__(self, line: Line, start: Callable[[ImageArchive], Parts]) -> None:
         self._line = line
         self._start = start
-        self._lock = Lock()  # the piece that is being read is waited for before the transfer is closed
+        self._lock = Lock()  # what is being read is waited for before the transfer is closed
         self._context: Parts | None = None
+        self._pieces: Iterator[Part | bytes] = iter(())
+        self._trouble: Exception | None = None
         self._is_over = False
 
     async def pieces(self) -> AsyncGenerator[Part | bytes, None]:
-        """Each part, followed by its bytes. Raises what the archive raises; leaving early ends the transfer."""
+        """Each part, followed by its bytes. Raises what the archive raises, after what came before; leaving early ends
+        the transfer."""
         await self._line.take()
         try:
-            parts = await self._line.call(self._open)
-            while (part := await self._line.run(partial(self._next, parts))) is not None:
-                yield part
-                while piece := await self._line.run(partial(self._gather, part.chunks)):
+            await self._line.call(self._open)
+            ahead = self._line.start(self._mouthful)
+            while mouthful := await ahead:
+                ahead = self._line.start(self._mouthful)
+                for piece in mouthful:
                     yield piece
         finally:
             await asyncio.shield(self._end())
 
-    def _open(self, archive: ImageArchive) -> Iterator[Part]:
+    def _open(self, archive: ImageArchive) -> None:
         with self._lock:
             context = self._start(archive)
-            parts = context.__enter__()
+            self._pieces = _in_turn(context.__enter__())
             self._context = context
-            return parts
 
-    def _next(self, parts: Iterator[Part]) -> Part | None:
+    def _mouthful(self) -> list[Part | bytes]:
+        """Some pieces together, for each takes a way to a thread and back; none at the end."""
+        found: list[Part | bytes] = []
+        size, until = 0, time.monotonic() + _MOUTHFUL_SECONDS
         with self._lock:
-            return None if self._is_over else next(parts, None)
-
-    def _gather(self, chunks: Iterator[bytes]) -> bytes:
-        """Some chunks together, for each piece takes a way to a thread and back; empty at the end."""
-        found = bytearray()
-        with self._lock:
-            while not self._is_over and len(found) < _PIECE and (chunk := next(chunks, None)) is not None:
-                found += chunk
-        return bytes(found)
+            try:
+                while self._trouble is None and not self._is_over and size < _MOUTHFUL and time.monotonic() < until:
+                    if (piece := next(self._pieces, None)) is None:
+                        break
+                    found.append(piece)
+                    size += len(piece) if isinstance(piece, bytes) else 0
+            except Exception as error:
+                self._trouble = error
+            if not found and self._trouble is not None:
+                raise self._trouble
+        return _joined(found)
 
     def _close(self) -> None:
         with self._lock:
@@ -140,6 +158,23 @@ class Transfer:
             self._close()
         finally:
             self._line.give_back()
+
+
+def _in_turn(parts: Iterator[Part]) -> Iterator[Part | bytes]:
+    for part in parts:
+        yield part
+        yield from part.chunks
+
+
+def _joined(pieces: list[Part | bytes]) -> list[Part | bytes]:
+    """The pieces, the bytes of each part together."""
+    found: list[Part | bytes] = []
+    for is_bytes, several in groupby(pieces, lambda one: isinstance(one, bytes)):
+        if is_bytes:
+            found.append(b"".join(cast(Iterator[bytes], several)))
+        else:
+            found.extend(several)
+    return found
 
 
 class Lines:
