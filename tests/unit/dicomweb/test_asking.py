@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from service.dicomweb.accept import (
@@ -75,10 +77,12 @@ def test_json_is_required() -> None:
             choose_picture(read_accept("application/json"))
 
 
-@pytest.mark.parametrize("length", [10, 10_000_000])
-def test_header_of_any_kind_is_read_in_no_time(length: int) -> None:
-    for text in (',"' * length, ";q=" * length, 'a;b="\\' * length):
-        read_accept(text[:length])
+@pytest.mark.parametrize("piece", [',"', ";q=", 'a;b="\\'])
+def test_header_of_any_length_is_read_in_no_time(piece: str) -> None:
+    text = piece * 1_000_000
+    began = time.process_time()
+    read_accept(text)
+    assert time.process_time() - began < 0.5
 
 
 def test_question_with_tags_or_keywords() -> None:
