@@ -17,6 +17,7 @@ from service.registry.columns import to_us
 from service.registry.database import Database
 from service.registry.images import note_holdings
 from service.registry.ingest_store import SqlBatch, SqlIngestStore
+from service.registry.missed import note_listed
 from service.registry.rotation.holdings import HOLDINGS, Holding
 from service.registry.tables import identity_ruling, key_rotation, trait
 from service.security.keys import KeyRing
@@ -56,6 +57,7 @@ def fill(world: World) -> None:
         batch.add_instances([SERIES])
         assert isinstance(batch, SqlBatch)
         note_holdings(batch.session, "city-archive", [SERIES.study_uid])
+        note_listed(batch.session, "city-fhir", "Patient", ["Patient/missed"], ["Patient/missed"])
     puller(parts, MemorySource([_REFUSED])).pull(settings_of(institution=ISSUER))
     decided = world.match("58410-2")
     body = {"decisionId": decided["decisionId"], "orderId": "o1", "action": "repeated", "reasons": ["other"]}
