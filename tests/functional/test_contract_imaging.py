@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from io import BytesIO
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
 
 from service.cli.load import loader_of
 from service.ingest.counts import LoadCounts
 from service.ingest.pipeline import Document
+from tests.support.dicom import file_of
 from tests.support.region import Hospitals, Person, ago
 
 Json = dict[str, Any]
@@ -63,16 +61,7 @@ def header(person: Person, series: int = 1, **more: Any) -> Document:
         "PatientSex": "F", "Modality": "CT", "BodyPartExamined": "CHEST", "StudyDate": "20261120",
         "StudyTime": "100000", **more,
     }  # fmt: skip
-    made = Dataset()
-    for keyword, value in values.items():
-        setattr(made, keyword, value)
-    made.file_meta = FileMetaDataset()
-    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made.file_meta.MediaStorageSOPClassUID = values["SOPClassUID"]
-    made.file_meta.MediaStorageSOPInstanceUID = values["SOPInstanceUID"]
-    written = BytesIO()
-    made.save_as(written, enforce_file_format=True)
-    return Document("dicom", f"{series}.dcm", written.getvalue())
+    return file_of(values, f"{series}.dcm")
 
 
 def load(hospitals: Hospitals, *given: Json | Document, institution: str = "nat") -> LoadCounts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
@@ -32,6 +33,11 @@ def instance(n: int = 1, **more: Any) -> Document:
         "TimezoneOffsetFromUTC": "+0800",
         **more,
     }
+    return file_of(values, f"{n}.dcm")
+
+
+def file_of(values: Mapping[str, Any], name: str) -> Document:
+    """A DICOM file with these elements, by keyword; its class and UID are among them."""
     made = Dataset()
     for keyword, value in values.items():
         setattr(made, keyword, value)
@@ -41,4 +47,4 @@ def instance(n: int = 1, **more: Any) -> Document:
     made.file_meta.MediaStorageSOPInstanceUID = values["SOPInstanceUID"]
     written = BytesIO()
     made.save_as(written, enforce_file_format=True)
-    return Document("dicom", f"{n}.dcm", written.getvalue())
+    return Document("dicom", name, written.getvalue())
