@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from service.pulling.run import At, Outcome
 
 _LINE_SECONDS = 5.0
+_COMPLAINT_SECONDS = 60.0
 _COUNTED = ("received", "new", "updated", "unchanged", "ignored", "rejected", "deleted")
 
 
@@ -72,9 +73,7 @@ def show_done(done: Sequence[Done]) -> None:
     for one in done:
         cells = counts_of(one.outcome) if one.outcome else {}
         table.add_row(Text(one.source), *(str(cells.get(name, "-")) for name in _COUNTED), f"{one.seconds:.1f}")
-    # rich takes 80 columns where there is no terminal; a file or a pager need not be so narrow
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 130
-    console = Console(highlight=False, soft_wrap=True, width=width)
+    console = open_console(soft_wrap=True)
     console.print(table)
     for line in (line for one in done for line in _remarks(one)):
         console.print(line, markup=False)
@@ -146,6 +145,20 @@ def arrivals(clock: Callable[[], float] = monotonic) -> Callable[[At], None]:
             told, since = seen, clock()
 
     return line
+
+
+def complaints(clock: Callable[[], float] = monotonic) -> Callable[[str], None]:
+    """For what is tried again twice a second: the same trouble is told once a minute, on stderr."""
+    told, at = "", 0.0
+
+    def complain(text: str) -> None:
+        nonlocal told, at
+        if text == told and clock() - at < _COMPLAINT_SECONDS:
+            return
+        told, at = text, clock()
+        typer.echo(f"{_now()} {text}", err=True)
+
+    return complain
 
 
 def _now() -> str:

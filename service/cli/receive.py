@@ -19,7 +19,7 @@ def receive(
     """
     from service.bootstrap import find_adapter, open_parts, open_puller
     from service.cli.pull import record, until_stopped
-    from service.cli.pull_view import arrivals
+    from service.cli.pull_view import arrivals, complaints
     from service.domain.errors import Fault, InvalidInput, Unavailable
     from service.ingest.source import SourceError
     from service.pulling.configured import choose
@@ -34,16 +34,17 @@ def receive(
             "the source cannot push", [Fault(source, f"nobody listens to a {chosen.kind} source; pull it")]
         )
     parts = open_parts(settings)
+    complain = complaints()
 
     def on_outcome(outcome: Outcome | None, error: Unavailable | None) -> None:
         if error is not None:
-            typer.echo(f"{source}: nothing is taken at present: {error}", err=True)
+            complain(f"{source}: nothing is taken at present: {error}")
         elif outcome is None:
-            typer.echo(f"{source} is pulled by another process; nothing is taken until that ends")
+            complain(f"{source}: another process pulls it or listens for it; nothing is taken until that ends")
         else:
             record(parts, chosen, outcome)
             if outcome.error is not None:
-                typer.echo(f"{source}: {outcome.error.message}", err=True)
+                complain(f"{source}: {outcome.error.message}")
 
     def on_listening(receiver: Any) -> None:
         typer.echo(f"listening for {source} as {receiver.aet} on port {receiver.port}; stop with Ctrl-C")

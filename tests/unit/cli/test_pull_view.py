@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.cli.pull_view import Done, arrivals, counts_of, lines, watch_line
+from service.cli.pull_view import Done, arrivals, complaints, counts_of, lines, watch_line
 from service.domain.errors import Unavailable
 from service.ingest.source import Retriable
 from service.pulling.run import At, Outcome
@@ -45,6 +45,16 @@ def test_arrivals_are_told_when_they_pause_and_every_few_seconds(capsys: pytest.
         line(At("pacs", received, received))
     told = [one.split(" ", 1)[1] for one in capsys.readouterr().out.splitlines()]
     assert told == ["pacs: 30 received", "pacs: 40 received", "pacs: 2 received"]
+
+
+def test_the_same_trouble_is_told_once_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    complain = complaints(lambda: now[0])
+    for at in range(150):
+        now[0] = at / 2
+        complain("pacs: the disk is full" if at < 140 else "pacs: the database is away")
+    told = [one.split(" ", 2)[2] for one in capsys.readouterr().err.splitlines()]
+    assert told == ["the disk is full", "the disk is full", "the database is away"]
 
 
 @pytest.mark.parametrize(("given", "said"), [
