@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from tests.support.pulling import Contents, Installation, installation
 from tests.support.pulling_child import Job, context, run
 
 KILLS = {"sqlite": 80, "postgres": 20}
+_LATE = timedelta(hours=2)
+"""Longer than the overlap: only a listing tells."""
 STEPS = ("pulled", "kept", "reading", "read")
 
 
@@ -31,7 +34,7 @@ def world() -> Iterator[FhirWorld]:
 
 
 class _Hospital:
-    """A hospital that goes on adding, correcting, withdrawing and deleting."""
+    """A hospital that goes on adding, correcting, withdrawing and deleting, and commits some things too late."""
 
     def __init__(self, world: FhirWorld, luck: random.Random) -> None:
         self.world, self.luck, self.count = world, luck, 0
@@ -42,10 +45,17 @@ class _Hospital:
     def work(self) -> None:
         """One thing happens."""
         standing = sorted(set(range(1, self.count + 1)) - self.gone)
-        what = self.luck.choice(("add", "add", "correct", "withdraw", "delete")) if len(standing) > 3 else "add"
+        what = self.luck.choice(("add", "late", "correct", "withdraw", "delete")) if len(standing) > 3 else "add"
         if what == "add":
             self.count += 1
             self.world.add(self.count)
+            return
+        if what == "late":
+            self.count += 1
+            self.world.advance(-_LATE)
+            commit = self.world.begin(self.count)
+            self.world.advance(_LATE)
+            commit()
             return
         which = self.luck.choice(standing)
         if what != "correct":
