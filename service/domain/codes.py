@@ -10,6 +10,8 @@ SNOMED_CT = "http://snomed.info/sct"
 DICOM_DCM = "http://dicom.nema.org/resources/ontology/DCM"
 TESTONCE_ITEM = "urn:testonce:item"
 INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+CRITICAL = frozenset({"HH", "LL", "AA"})
+"""Flags of values that need a clinician at once (v3-ObservationInterpretation)."""
 
 
 class Code(NamedTuple):

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from service.domain.catalogue import Catalogue, Item
-from service.domain.codes import INTERPRETATION, LOINC, SNOMED_CT, UCUM
+from service.domain.codes import CRITICAL, INTERPRETATION, LOINC, SNOMED_CT, UCUM
 from service.domain.network import Network
 from service.domain.report import Measured, Status
 from service.domain.times import When, parse_when
@@ -197,19 +197,20 @@ _OLD_INTERPRETATION = ("v2-0078", "/0078", "observation-interpretation", "2.16.8
 
 def interpretations(given: list[CodeableConcept]) -> tuple[str, ...]:
     """v3-ObservationInterpretation codes; those of HL7 v2 table 0078 are spelled alike. Words count where no code
-    does, and a word that says critical counts always."""
+    does. What says critical counts always: a word, or HH, LL, AA of a laboratory's own system."""
     found = [code for one in given for code in _interpretation(_key_of(one), one.text or "")]
     return tuple(dict.fromkeys(found)) if len(found) > 1 else tuple(found)
 
 
 def _key_of(concept: CodeableConcept) -> tuple[tuple[str, str, str], ...]:
-    return tuple((one.system or "", one.code or "", one.display or "") for one in concept.codings)
+    spoken = [one for one in concept.coding or () if not one.code and one.display]
+    return tuple((one.system or "", one.code or "", one.display or "") for one in (*concept.codings, *spoken))
 
 
 @lru_cache(maxsize=4096)
 def _interpretation(codings: tuple[tuple[str, str, str], ...], text: str) -> tuple[str, ...]:
-    known = ((system, code) for system, code, _ in codings if not system or system == INTERPRETATION or _is_old(system))
-    codes = [code.strip().upper()[:8] for _, code in known]
+    told = [(system, code.strip().upper()[:8]) for system, code, _ in codings if code]
+    codes = [code for system, code in told if _is_ours(system) or code in CRITICAL]
     words = " ".join([text, *(display for _, _, display in codings)]).strip()
     read = [code for pattern, code in _WORDS_OF_INTERPRETATION if pattern.search(words)]
     if not codes and not read and re.fullmatch(r"[A-Za-z<>+\-]{1,3}", words):
@@ -217,8 +218,8 @@ def _interpretation(codings: tuple[tuple[str, str, str], ...], text: str) -> tup
     return (*codes, *(read[:1] if not codes or "AA" in read else ()))
 
 
-def _is_old(system: str) -> bool:
-    return any(part in system for part in _OLD_INTERPRETATION)
+def _is_ours(system: str) -> bool:
+    return not system or system == INTERPRETATION or any(part in system for part in _OLD_INTERPRETATION)
 
 
 def range_text(ranges: list[ReferenceRange] | None) -> str | None:

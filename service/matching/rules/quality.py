@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from service.domain.codes import CRITICAL
 from service.domain.decision import Reason, Severity
 from service.matching.case import Case
-
-CRITICAL = frozenset({"HH", "LL", "AA"})
 
 
 def not_final(case: Case) -> Reason | None:

@@ -9,7 +9,7 @@ import pytest
 
 from service.domain.report import Status
 from service.domain.times import Precision
-from tests.support.fhir import USCC, House, bundle, observation, patient, read, report
+from tests.support.fhir import USCC, House, Json, bundle, observation, patient, read, report
 
 
 def specimen(**more: object) -> dict[str, object]:
@@ -201,6 +201,21 @@ def test_method_comes_before_device() -> None:
     assert "roche-cobas-e801" in read(bundle(report(), observation(**used), device)).result.methods
     named = observation(**used, method={"text": "Abbott Architect"})
     assert read(bundle(report(), named, device)).result.methods == ("abbott-architect",)
+
+
+@pytest.mark.parametrize(
+    ("coding", "read_as"),
+    [
+        ({"display": "Critical low"}, ("AA",)),
+        ({"system": "urn:lis:flags", "code": "HH"}, ("HH",)),
+        ({"system": "urn:lis:flags", "code": "ll"}, ("LL",)),
+        ({"system": "urn:lis:flags", "code": "H"}, ()),
+        ({"display": "Within range"}, ()),
+    ],
+)
+def test_flag_that_may_say_critical_counts_whoever_s_code_it_is(coding: Json, read_as: tuple[str, ...]) -> None:
+    found = read(bundle(report(), observation(interpretation=[{"coding": [coding]}]))).result.interpretation
+    assert found == read_as
 
 
 def test_interpretation_words_that_say_critical_count() -> None:
