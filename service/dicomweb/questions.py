@@ -15,7 +15,7 @@ _KEYWORDS = {
     "00080020": "StudyDate", "00080061": "ModalitiesInStudy", "00080060": "Modality",
     "0020000E": "SeriesInstanceUID", "00080018": "SOPInstanceUID",
 }  # fmt: skip
-_KNOWN = frozenset(_KEYWORDS.values())
+_KNOWN = frozenset({*_KEYWORDS.values(), "limit", "offset"})
 _TOLERATED = frozenset({"includefield", "fuzzymatching", "decision", "accept", "charset"})
 _DATE = re.compile(r"[0-9]{8}")
 _MOST = 1000
@@ -25,11 +25,13 @@ _NEEDED = "one of StudyInstanceUID, PatientID, AccessionNumber is needed: nobody
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is looked for, and of what is found which rows and which part of them. `dates`: from, to (YYYYMMDD, "")."""
+    """What is looked for, and of what is found which rows and which part of them. `dates`: from, to (YYYYMMDD, "");
+    `modalities`: the study has each of them; `modality`: that of the series."""
 
     wanted: Wanted
     dates: tuple[str, str] = ("", "")
     modalities: frozenset[str] = frozenset()
+    modality: str = ""
     series_uids: frozenset[str] = frozenset()
     sop_uids: frozenset[str] = frozenset()
     limit: int = _MOST
@@ -50,32 +52,27 @@ class _Reading:
 
 
 def read_question(query: Sequence[tuple[str, str]], study_uid: str = "", series_uid: str = "") -> Question:
-    """The question of a query string; the UIDs of the path go before those of the query. InvalidInput with each fault:
-    a key that is unknown here, a wildcard or list where one value is meant, no key at all that names a study."""
+    """The question of a query string, with the UIDs of the path. InvalidInput with each fault: a key that is unknown
+    here, given twice or contradicts the path, a wildcard or list where one value is meant, no key at all that names a
+    study."""
     reading = _Reading()
     given: dict[str, str] = {}
-    limits = {"limit": _MOST, "offset": 0}
     for name, value in query:
         keyword = _KEYWORDS.get(name.upper(), name)
-        if name in limits:
-            reading.check(name, value, lambda text: re.fullmatch(r"[0-9]{1,9}", text) is not None, "a whole number")
-            limits[name] = int(value) if value.isascii() and value.isdigit() else 0
-        elif keyword in _KNOWN:
+        if keyword in _KNOWN:
             if keyword in given:
                 reading.fault(name, "given twice")
             given[keyword] = value
         elif name not in _TOLERATED:
-            reading.fault(name, f"not a key of this search; known are {', '.join(sorted(_KNOWN))}, limit, offset")
-    question = _question(reading, given, study_uid, series_uid, limits)
+            reading.fault(name, f"not a key of this search; known are {', '.join(sorted(_KNOWN))}")
+    question = _question(reading, given, study_uid, series_uid)
     if reading.faults:
         raise InvalidInput("the search cannot be made", reading.faults)
     return question
 
 
-def _question(
-    reading: _Reading, given: dict[str, str], study_uid: str, series_uid: str, limits: dict[str, int]
-) -> Question:
-    uids = {
+def _question(reading: _Reading, given: dict[str, str], study_uid: str, series_uid: str) -> Question:
+    uids: dict[str, tuple[str, ...]] = {
         name: _uids(reading, name, given[name])
         for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
         if name in given
@@ -85,21 +82,35 @@ def _question(
         for name in ("PatientID", "AccessionNumber")
         if name in given
     }
-    studies = (study_uid,) if study_uid else uids.get("StudyInstanceUID", ())
+    for name, of_path in (("StudyInstanceUID", study_uid), ("SeriesInstanceUID", series_uid)):
+        if of_path and uids.setdefault(name, (of_path,)) != (of_path,):
+            reading.fault(name, "the path names another")
+    studies = uids.get("StudyInstanceUID", ())
     if not (studies or keys) and not reading.faults:
         reading.fault("", _NEEDED)
     modalities = {given[name].strip().upper() for name in ("ModalitiesInStudy", "Modality") if given.get(name)}
     for one in modalities:
         reading.check("Modality", one, lambda text: re.fullmatch(r"[A-Z0-9_]{1,16}", text) is not None, "one modality")
     return Question(
-        Wanted(tuple(studies), keys.get("PatientID", ""), keys.get("AccessionNumber", "")),
+        Wanted(studies, keys.get("PatientID", ""), keys.get("AccessionNumber", "")),
         _dates(reading, given.get("StudyDate", "")),
         frozenset(modalities),
-        frozenset((series_uid,) if series_uid else uids.get("SeriesInstanceUID", ())),
+        given.get("Modality", "").strip().upper(),
+        frozenset(uids.get("SeriesInstanceUID", ())),
         frozenset(uids.get("SOPInstanceUID", ())),
-        min(limits["limit"], _MOST),
-        limits["offset"],
+        min(_whole(reading, given, "limit", _MOST), _MOST),
+        _whole(reading, given, "offset", 0),
     )
+
+
+def _whole(reading: _Reading, given: dict[str, str], name: str, default: int) -> int:
+    text = reading.check(
+        name,
+        given.get(name, str(default)),
+        lambda text: re.fullmatch(r"[0-9]{1,9}", text) is not None,
+        "a whole number",
+    )
+    return int(text) if text.isascii() and text.isdigit() else default
 
 
 def _uids(reading: _Reading, name: str, text: str) -> tuple[str, ...]:

@@ -131,6 +131,8 @@ class DicomWeb:
         numbers = _frames(request) if "frames" in request.path_params else (None,)
         if len(numbers) > 1:
             raise InvalidInput("one picture cannot be given of this", [Fault("path frames", "one frame is expected")])
+        if twice := [name for name in request.query_params if len(request.query_params.getlist(name)) > 1]:
+            raise InvalidInput("the picture cannot be made", [Fault(f"query {name}", "given twice") for name in twice])
         view = read_view(request.query_params, choose_picture(_accepted(request)), is_thumbnail=is_thumbnail)
         place, opening, _ = await self._opened(request)
         drawn = await self._images.picture(opening, place, numbers[0], view)
@@ -190,7 +192,10 @@ def _decision(request: Request) -> str | None:
 
 
 def _frames(request: Request) -> tuple[int, ...]:
+    """The frames of the path: a list without duplicates (PS3.18 10.4.1)."""
     text = request.path_params["frames"]
-    if not _FRAME_LIST.fullmatch(text):
-        raise InvalidInput("these frames cannot be given", [Fault("path frames", "numbers from 1, apart at commas")])
-    return tuple(map(int, text.split(",")))
+    numbers = text.split(",")
+    if not _FRAME_LIST.fullmatch(text) or len(set(numbers)) < len(numbers):
+        expected = "numbers from 1, apart at commas, each once"
+        raise InvalidInput("these frames cannot be given", [Fault("path frames", expected)])
+    return tuple(map(int, numbers))

@@ -48,7 +48,10 @@ class Rows:
         }
 
     def series(self, one: ListedStudy, question: Question) -> list[Row]:
-        """A row for each series of the study that fits; one series may have stood in several groups of headers."""
+        """A row for each series that fits, of a study that does; one series may have stood in several groups of
+        headers."""
+        if not self.studies([one], question):
+            return []
         groups: dict[str, list[SeriesFacts]] = {}
         for series in one.series:
             groups.setdefault(series.series_uid, []).append(series)
@@ -57,7 +60,7 @@ class Rows:
             row
             for row in rows
             if (not question.series_uids or row["0020000E"]["Value"][0] in question.series_uids)
-            and (not question.modalities or row["00080060"].get("Value", [""])[0] in question.modalities)
+            and question.modality in ("", row["00080060"].get("Value", [""])[0])
         ]
 
     def _series(self, one: ListedStudy, uid: str, members: Sequence[SeriesFacts]) -> Row:

@@ -136,7 +136,7 @@ def test_frames_are_the_stored_values(imaging: ImagingWorld) -> None:
     assert (kind, body) == ("application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1", expected)
     assert imaging.ask(path, Accept="application/octet-stream").content == expected
     assert_problem(imaging.ask(imaging.path("frames", "2", sop=one.sop_uid)), 404, "not-found")
-    for wrong in ("0", "-1", "1,", "x", "1-2"):
+    for wrong in ("0", "-1", "1,", "x", "1-2", "1,1"):
         assert_problem(imaging.ask(imaging.path("frames", wrong, sop=one.sop_uid)), 400, "invalid-input")
 
 
@@ -180,7 +180,7 @@ def test_pictures_at_each_level(imaging: ImagingWorld) -> None:
 
 def test_view_that_is_not_understood_is_refused(imaging: ImagingWorld) -> None:
     imaging.decide()
-    for query in ("window=1", "viewport=0,1", "quality=101", "annotation=patient"):
+    for query in ("window=1", "viewport=0,1", "quality=101", "annotation=patient", "window=1,2&window=40,400"):
         path = f"{imaging.path('rendered', sop=SLICES[0].sop_uid)}?{query}"
         assert_problem(imaging.ask(path), 400, "invalid-input")
 

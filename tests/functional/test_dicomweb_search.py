@@ -73,13 +73,32 @@ FITTING = (
     ("StudyInstanceUID={study}&ModalitiesInStudy=CT", True),
     ("StudyInstanceUID={study}&ModalitiesInStudy=MR", False),
     ("StudyInstanceUID={study}&StudyDate=20200101-", True), ("StudyInstanceUID={study}&StudyDate=-20200101", False),
-    ("StudyInstanceUID={study}&limit=0", False), ("StudyInstanceUID={study}&offset=1", False),
+    ("StudyInstanceUID={study}&limit=0", False), ("StudyInstanceUID={study}&offset=9", False),
 )  # fmt: skip
 
 
 def test_all_keys_must_fit(found: ImagingWorld) -> None:
     for query, is_found in FITTING:
         assert studies(found, query.format(study=found.study)) == ({found.study} if is_found else set()), query
+
+
+def test_keys_of_the_study_hold_for_its_series_and_instances_too(found: ImagingWorld) -> None:
+    for query, is_found in FITTING:
+        asked = query.format(study=found.study)
+        for level in ("series", "instances"):
+            assert bool(rows(found.ask(f"/dicomweb/{level}?{asked}"))) == is_found, (level, asked)
+
+
+def test_modality_of_the_study_and_of_the_series_are_two_keys(found: ImagingWorld) -> None:
+    scout = chest(1, "scout", StudyInstanceUID=found.study, Modality="OT")
+    found.archive.instances_ += scout
+    index(found.parts, scout)
+    for query, modalities in (
+        ("ModalitiesInStudy=CT", {"CT", "OT"}), ("Modality=CT", {"CT"}), ("ModalitiesInStudy=CT&Modality=OT", {"OT"}),
+        ("ModalitiesInStudy=MR&Modality=CT", set()),
+    ):  # fmt: skip
+        listed = rows(found.ask(f"{found.path('series')}?{query}"))
+        assert {one["00080060"]["Value"][0] for one in listed} == modalities, query
 
 
 def test_study_says_whose_it_is(found: ImagingWorld) -> None:

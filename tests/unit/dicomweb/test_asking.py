@@ -123,6 +123,16 @@ def test_faulty_key_beside_a_good_one_is_refused(name: str, value: str) -> None:
         read_question([("StudyInstanceUID", "1.2.3"), (name, value)])
 
 
+def test_key_that_contradicts_the_path_or_is_given_twice_is_refused() -> None:
+    for query in (
+        [("StudyInstanceUID", "1.2.4")], [("SeriesInstanceUID", "1.2.3.5")],
+        [("limit", "1"), ("limit", "5")], [("Modality", "CT"), ("00080060", "MR")],
+    ):  # fmt: skip
+        with pytest.raises(InvalidInput):
+            read_question(query, "1.2.3", "1.2.3.4")
+    assert read_question([("StudyInstanceUID", "1.2.3")], "1.2.3").wanted == Wanted(("1.2.3",))
+
+
 def test_view_is_read_as_the_standard_writes_it() -> None:
     query = {"viewport": "512,256", "window": "-600,1500,linear-exact", "quality": "80"}
     assert read_view(query, "image/png", is_thumbnail=False) == View(
