@@ -19,8 +19,8 @@ async def answer(parts: Parts, scope: Scope, receive: Receive) -> bytes:
     caller = parts.believe(header(scope, b"authorization"))
     body = await read_json(scope, receive, parts.settings.max_body_bytes)
     decided = await parts.decide(body, caller)
-    metrics.count_decisions(decided)
-    return decided
+    metrics.count_decisions(decided.outcomes)
+    return decided.answer
 
 
 def lean(parts: Parts) -> Handler:

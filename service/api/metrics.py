@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
-import msgspec
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -23,17 +23,6 @@ waiting = Gauge(
 in_flight = Gauge("testonce_in_flight", "Requests being worked on.", multiprocess_mode="livesum")
 
 
-class _Order(msgspec.Struct):
-    decision: str
-
-
-class _Answer(msgspec.Struct):
-    orders: list[_Order]
-
-
-_ANSWER = msgspec.json.Decoder(_Answer)
-
-
 def count_request(method: str, route: str, status: int, seconds: float) -> None:
     """Counts one answered request; `route` is a path template, never a path."""
     _requests.labels(method if method in _METHODS else "other", route, str(status)).inc()
@@ -43,10 +32,10 @@ def count_request(method: str, route: str, status: int, seconds: float) -> None:
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 
 
-def count_decisions(answer: bytes) -> None:
-    """Counts the orders of an answer by their outcome."""
-    for order in _ANSWER.decode(answer).orders:
-        _decisions.labels(order.decision).inc()
+def count_decisions(outcomes: Iterable[str]) -> None:
+    """Counts decided orders by their outcome."""
+    for outcome in outcomes:
+        _decisions.labels(outcome).inc()
 
 
 def shared(collector: Collector) -> bytes:

@@ -40,9 +40,10 @@ from service.security.keys import KeyRing
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An answer that may not leave yet, and what must be stored first."""
+    """An answer that may not leave yet, the outcomes of its orders, and what must be stored first."""
 
     answer: bytes
+    outcomes: tuple[str, ...]
     store: Callable[[Connection], None]
 
 
@@ -95,7 +96,8 @@ class Desk:
             known = self._evidence.gather(conn, request, policy)
         made = make_decision(request, known.evidence, policy, self._keys, now=now, public_url=self._public_url)
         entry = _audit_entry(made.decided, request, caller, made.row)
-        return Prepared(made.answer, lambda conn: self._store(conn, made, known, entry))
+        outcomes = tuple(one.outcome.value for one in made.decided.orders)
+        return Prepared(made.answer, outcomes, lambda conn: self._store(conn, made, known, entry))
 
     def _store(self, conn: Connection, made: Made, known: Gathered, entry: AuditEntry) -> None:
         put_ground(conn, made.row["id"], known.rests_on, known.seen)

@@ -91,8 +91,8 @@ class Parts:
         """Runs blocking work on a thread, so that the event loop keeps answering."""
         return await asyncio.get_running_loop().run_in_executor(self.pool, work, *arguments)
 
-    async def decide(self, body: object, caller: Caller) -> bytes:
-        """The answer to a match request once it is stored; the loop goes on while the commit is waited for.
+    async def decide(self, body: object, caller: Caller) -> Prepared:
+        """The answer to a match request, stored: it may leave. The loop goes on while the commit is waited for.
 
         On the embedded database a small question is worked on right here: nothing in it waits, and another thread
         would only share the interpreter's lock with this one.
@@ -103,7 +103,7 @@ class Parts:
             made = self.desk.prepare(body, caller) if is_small else await self.run(self.desk.prepare, body, caller)
             with suppress(Stale):
                 await self.commits.durable(made.store)
-                return made.answer
+                return made
         raise come_again()
 
     def believe(self, authorization: str | None) -> Caller:

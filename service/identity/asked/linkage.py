@@ -230,6 +230,8 @@ def _grade_shared(person: Person, record: KnownRecord) -> Match | None:
 
 def _stated_by_number(facts: PatientFacts, shared: Iterable[PersonIdentifier]) -> PatientFacts:
     """The record with the birth date and sex that its own resident number states, where it does not say them."""
+    if facts.birth_date and facts.sex in ("male", "female"):
+        return facts
     for number in _residents(shared):
         sex = facts.sex if facts.sex in ("male", "female") else resident_sex(number)
         facts = replace(facts, birth_date=facts.birth_date or resident_birth_date(number), sex=sex)
