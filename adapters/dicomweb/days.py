@@ -113,6 +113,7 @@ class Days:
         uid, dated = row.text(STUDY), row.text(_DATE)
         if not is_uid(uid):
             found.ignored["invalid-uid"] += 1
+            found.is_whole &= bool(uid)  # one that is not named may be any
         elif read_date(dated) != day.isoformat():
             found.ignored["other-date" if dated else "undated"] += 1
         else:
@@ -149,6 +150,8 @@ class Days:
         for row in rows:
             if row.text(STUDY) in ("", study.uid):
                 _add(study, row)
+            else:
+                found.ignored["other-study"] += 1
 
 
 def _add(study: ListedStudy, row: Row) -> None:

@@ -7,6 +7,7 @@ others turn a name in the wrong character set into a filter that lets everything
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -29,7 +30,7 @@ _ROUND, _CUTS = 10, 50
 read on is not believed."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9.-]{1,80}")  # nothing that a wildcard, a list or an escape can be made of
-_decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
+_decode = msgspec.json.Decoder(list[Any]).decode
 
 
 class Truncated(Exception):
@@ -90,7 +91,8 @@ class Questions:
         """The metadata of a study, series or instance as it comes; None where the archive cannot give it. Raises
         SourceError."""
         answer = self._get(f"{path}/metadata")
-        return answer.body if answer.status == 200 and answer.body.strip() else None
+        body = answer.body.removeprefix(BOM_UTF8)
+        return body if answer.status == 200 and body.strip() else None
 
     def _rows(self, path: str, keys: Keys, fields: Sequence[str], offset: int) -> list[Row]:
         asked = [*keys, ("limit", str(self._page)), *([("offset", str(offset))] if offset else [])]
@@ -98,7 +100,7 @@ class Questions:
             raise Skippable("unsafe-key", "a key holds characters that archives read as a wildcard or an escape")
         query = "&".join(f"{key}={value}" for key, value in [*asked, *(("includefield", one) for one in fields)])
         answer = self._get(path, query)
-        if answer.status in (404, 410) or (answer.status != 200 and answer.status < 300):
+        if answer.status in (204, 404, 410):
             return []  # 204: nothing matches (PS3.18 10.6.3.1); some say 404
         if answer.status != 200:
             raise _refused(answer.status)
@@ -111,17 +113,24 @@ class Questions:
 
 
 def _refused(status: int) -> Retriable | Fatal:
+    if status < 300:
+        text = f"a QIDO-RS question was answered {status}, which brings no whole list; 200 or 204 is expected"
+        return Retriable("incomplete-answer", text)
     if status == 500:
         return Retriable("server-error", f"a QIDO-RS question was answered {status}; the archive's own log says why")
     return Fatal("refused", f"a QIDO-RS question was answered {status}; is the address its DICOMweb root?")
 
 
 def read_rows(body: bytes) -> list[Row]:
-    """The rows of an answer. Raises Fatal `not-dicomweb`."""
+    """The rows of an answer; what among them is no object is a row that says nothing. Raises Fatal `not-dicomweb`."""
+    body = body.removeprefix(BOM_UTF8)
     if not body.strip():
         return []
     try:
-        return [JsonValues(one) for one in _decode(body.decode("utf-8", "replace"))]
+        rows = _decode(body.decode("utf-8", "replace"))
+        if rows and not any(isinstance(one, dict) for one in rows):
+            raise msgspec.DecodeError
+        return [JsonValues(one if isinstance(one, dict) else {}) for one in rows]
     except (msgspec.DecodeError, RecursionError):
         raise Fatal(
             "not-dicomweb", "the answer is no DICOM JSON (PS3.18 F.2): set the address to the archive's DICOMweb root"

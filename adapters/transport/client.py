@@ -20,7 +20,7 @@ from adapters.transport.inflate import capped
 from adapters.transport.lookups import Resolve
 from adapters.transport.network import Allowance, GuardedTransport, reading
 from adapters.transport.paging import Paging
-from adapters.transport.patience import Breaker, Clock, Pace, Sleep, backoff, read_date
+from adapters.transport.patience import Breaker, Clock, Pace, Sleep, backoff, read_clock
 from adapters.transport.reach import Reach
 from adapters.transport.urls import describe, join_url
 from service.ingest.source import Fatal, Retriable, SourceConfig, SourceError
@@ -209,13 +209,13 @@ class GuardedClient:
             body = b"".join(self._chunks(response, call, allowance))
         finally:
             response.close()
-        return Answer(response.status_code, response.headers, body, read_date(response.headers.get("date")))
+        return Answer(response.status_code, response.headers, body, read_clock(response.headers.get("date")))
 
     @contextmanager
     def _streamed(self, call: _Call) -> Iterator[Streamed]:
         response, allowance = self._tried(call, self._open)
         try:
-            time_there = read_date(response.headers.get("date"))
+            time_there = read_clock(response.headers.get("date"))
             yield Streamed(
                 response.status_code, response.headers, lambda: self._chunks(response, call, allowance), time_there
             )

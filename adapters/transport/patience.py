@@ -11,12 +11,13 @@ import random
 import re
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from service.ingest.source import Retriable
 
 MAX_WAIT = 60.0  # seconds waited within one call; whoever is told to wait longer ends the run and comes back
 MAX_RETRY_AFTER = 24 * 3600.0
+_MOST_OFF = timedelta(days=3650)
 _FIRST_WAIT = 0.5
 _BURST = 5
 _random = random.SystemRandom()
@@ -97,6 +98,13 @@ def read_date(text: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def read_clock(text: str | None) -> datetime | None:
+    """The time by the server's clock (Date); None also where that cannot be right: a battery is empty, and it is 1970
+    there. Nothing would be asked for up to such a time, or everything count as read."""
+    found, ours = read_date(text), datetime.now(UTC)
+    return found if found is not None and abs(found - ours) < _MOST_OFF else None
 
 
 def read_retry_after(text: str | None, now: datetime) -> float | None:

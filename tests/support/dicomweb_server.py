@@ -47,6 +47,7 @@ class Faults:
     row_limit: int = 0  # so many rows at most, whatever was asked, and not a word of it
     ignores_offset: bool = False
     ignores_filter: bool = False  # every study there is
+    lists_study: str = ""  # what rows of series say is the StudyInstanceUID
     lists_patient: str = ""  # what rows say is the PatientID, whatever the instances say
     without_counts: bool = False
     availability: str = ""
@@ -60,6 +61,7 @@ class Faults:
     drops_frames: bool = False
     wait: float = 0.0  # seconds before the first byte
     body: bytes = b""  # of every answer
+    mark: bytes = b""  # stands before every answer
     metadata: dict[str, bytes] = field(default_factory=dict)  # UID a path holds: its metadata instead
     kind: str = ""  # Content-Type of every answer
 
@@ -165,7 +167,9 @@ class DicomWebServer:
         accept = handler.headers.get("Accept", "")
         status = next((code for end, code in self.faults.status.items() if path.endswith(end)), 0)
         told = (status, "text/plain", b"no") if status else self._content(parts, query, accept)
-        self._send(handler, told[0], self.faults.kind or told[1], self.faults.body or told[2])
+        self._send(
+            handler, told[0], self.faults.kind or told[1], self.faults.body or (told[2] and self.faults.mark + told[2])
+        )
 
     def _send(self, handler: BaseHTTPRequestHandler, status: int, kind: str, body: bytes) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):
@@ -224,6 +228,8 @@ class DicomWebServer:
     def _row(self, level: str, told: list[Json]) -> Json:
         row = {tag: told[0][tag] for tag in _ROW[level] if tag in told[0]}
         row["00081190"] = {"vr": "UR", "Value": ["http://elsewhere.example/studies/1"]}
+        if self.faults.lists_study and level == "series":
+            row[STUDY] = {"vr": "UI", "Value": [self.faults.lists_study]}
         if self.faults.lists_patient:
             row["00100020"] = {"vr": "LO", "Value": [self.faults.lists_patient]}
         if self.faults.availability:

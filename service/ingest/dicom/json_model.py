@@ -137,10 +137,26 @@ def _read_form(body: bytes, start: int, zone: tzinfo) -> DicomJson:
         raise BadJson("not-dicom-json", "expected series (<study>/<series>) with instances, or deleted")
     found, problems = _read_items(_split(body, at, at + len(form.instances)), zone)
     mine = tuple(one for one in found if f"{one[1].study_uid}/{one[1].series_uid}" == form.series)
-    if strange := len(found) - len(mine):
+    strange = len(found) - len(mine)
+    mine, twice = _once(mine)
+    problems += twice
+    if strange:
         reason = f"{strange} instances name another study or series than the one they were asked for"
         problems = (*problems, JsonProblem("instances", "other-series", reason))
     return DicomJson(mine, problems, form.series, form.rejected)
+
+
+def _once(items: _Items) -> tuple[_Items, tuple[JsonProblem, ...]]:
+    """Each instance once; none of those that are told twice and differently: which one counts is unsure."""
+    told: dict[str, dict[bytes, tuple[int, DicomInstance]]] = {}
+    for start, one in items:
+        told.setdefault(one.sop_uid, {}).setdefault(one.header_bytes, (start, one))
+    if len(told) == len(items):
+        return items, ()
+    reason = "an instance is told twice, and not the same; correct it in the archive"
+    unsure = [versions for versions in told.values() if len(versions) > 1]
+    sure = tuple(one for versions in told.values() if len(versions) == 1 for one in versions.values())
+    return sure, (JsonProblem("instances", "instance-twice", reason),) if unsure else ()
 
 
 def _split(body: bytes, start: int, end: int) -> list[tuple[int, bytes]]:

@@ -265,3 +265,12 @@ def test_names_in_every_character_set_are_the_same_person() -> None:
         (one,) = named("胸部CT", label, codec)
         ((_, read),) = read_dicom_json(array([one.body]), ZONE).instances
         assert read.patient_names == ("张伟",)
+
+
+def test_one_instance_given_twice_is_one_and_where_the_two_differ_is_none() -> None:
+    other = instance(2, ImageLaterality="R")
+    counts = House().loader.load([document(series_document(UID, SERIES, array([*SLICES, SLICES[2]]), {}))])
+    assert counts.outcomes["dicom", "new"] == 4
+    made = house(series_document(UID, SERIES, array([SLICES[0], SLICES[1], other]), {}))
+    assert made.exam.instance_count == 1
+    assert [code for _, code in made.rejected] == ["instance-twice"]

@@ -527,3 +527,41 @@ def test_options_that_cannot_be_are_named(server: DicomWebServer, options: dict[
     with pytest.raises(Fatal, match=named) as refused:
         Puller(server, options).run()
     assert refused.value.code == "bad-option"
+
+
+@pytest.mark.parametrize("status", [202, 206])
+def test_an_answer_that_is_not_the_whole_list_lists_nothing(
+    server: DicomWebServer, puller: Puller, status: int
+) -> None:
+    server.put(small())
+    puller.run()
+    server.faults.status = {"studies": status}
+    with pytest.raises(Retriable) as caught:
+        puller.run()
+    assert caught.value.code == "incomplete-answer"
+
+
+@pytest.mark.parametrize("row", ["null", '"1.2.3"', '{"0020000D":{"vr":"UI","Value":[null]}}'])
+def test_a_row_that_names_no_study_costs_no_neighbour_and_nothing_counts_as_deleted(
+    server: DicomWebServer, puller: Puller, row: str
+) -> None:
+    server.put(small())
+    puller.run()
+    other = '{"0020000D":{"vr":"UI","Value":["1.2.9"]},"00080020":{"vr":"DA","Value":["%s"]}}' % TODAY
+    server.faults.body = f"[{row},{other}]".encode()
+    told = list(puller.batches())
+    assert not any(one.listing and one.scope == "studies/2026-11-20" for one in told)
+    assert sum(one.ignored.get("invalid-uid", 0) for one in told)
+
+
+def test_a_byte_order_mark_before_an_answer_is_passed_over(server: DicomWebServer, puller: Puller) -> None:
+    server.put(small())
+    server.faults.mark = b"\xef\xbb\xbf"
+    assert len(puller.run()) == 1
+    assert puller.instances == 2
+
+
+def test_series_of_another_study_are_left_out_and_counted(server: DicomWebServer, puller: Puller) -> None:
+    server.put(small())
+    server.faults.lists_study = "1.2.3"
+    assert sum(one.ignored.get("other-study", 0) for one in puller.batches())

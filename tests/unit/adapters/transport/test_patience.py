@@ -244,3 +244,9 @@ def test_stream_that_breaks_is_not_begun_anew() -> None:
 def test_raw_query_that_no_url_may_hold_is_refused(query: str) -> None:
     with pytest.raises(Fatal, match="query"):
         asking(Peer(httpx.Response(200)), Time()).get("x", raw_query=query)
+
+
+@pytest.mark.parametrize("date", ["Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "soon"])
+def test_clock_that_cannot_be_right_is_none(date: str) -> None:
+    peer, time = Peer(httpx.Response(200, headers={"Date": date})), Time()
+    assert asking(peer, time).get("Patient").server_time is None
