@@ -167,9 +167,8 @@ class DicomWebServer:
         accept = handler.headers.get("Accept", "")
         status = next((code for end, code in self.faults.status.items() if path.endswith(end)), 0)
         told = (status, "text/plain", b"no") if status else self._content(parts, query, accept)
-        self._send(
-            handler, told[0], self.faults.kind or told[1], self.faults.body or (told[2] and self.faults.mark + told[2])
-        )
+        body = self.faults.body or (told[2] and self.faults.mark + told[2])
+        self._send(handler, told[0], self.faults.kind or told[1], body)
 
     def _send(self, handler: BaseHTTPRequestHandler, status: int, kind: str, body: bytes) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):

@@ -547,7 +547,7 @@ def test_a_row_that_names_no_study_costs_no_neighbour_and_nothing_counts_as_dele
 ) -> None:
     server.put(small())
     puller.run()
-    other = '{"0020000D":{"vr":"UI","Value":["1.2.9"]},"00080020":{"vr":"DA","Value":["%s"]}}' % TODAY
+    other = json.dumps({"0020000D": {"vr": "UI", "Value": ["1.2.9"]}, "00080020": {"vr": "DA", "Value": [TODAY]}})
     server.faults.body = f"[{row},{other}]".encode()
     told = list(puller.batches())
     assert not any(one.listing and one.scope == "studies/2026-11-20" for one in told)

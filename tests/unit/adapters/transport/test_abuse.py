@@ -330,8 +330,8 @@ def test_proxies_and_passwords_of_the_environment_play_no_part(monkeypatch: pyte
 
 
 def test_servers_own_clock_is_read() -> None:
-    with scripted(lambda _: [reply(date="Sun, 06 Nov 1994 08:49:37 GMT")]) as own, asking(own.url) as client:
-        assert client.get("Patient").server_time == datetime(1994, 11, 6, 8, 49, 37, tzinfo=UTC)
+    with scripted(lambda _: [reply(date="Fri, 06 Nov 2026 08:49:37 GMT")]) as own, asking(own.url) as client:
+        assert client.get("Patient").server_time == datetime(2026, 11, 6, 8, 49, 37, tzinfo=UTC)
 
 
 def test_waiting_for_a_free_connection_ends() -> None:
