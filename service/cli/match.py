@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from service.cli.console import open_console
 from service.domain.codes import LOINC, TESTONCE_ITEM, is_loinc
 from service.domain.errors import Fault, InvalidInput
 from service.domain.times import Precision, parse_when
@@ -41,7 +41,6 @@ def match(
 ) -> None:
     """What can be reused for an order, what must be repeated, and why."""
     import msgspec
-    from rich.console import Console
 
     from service.bootstrap import open_parts
     from service.cli.local import local_caller, require_institution
@@ -64,9 +63,8 @@ def match(
         if as_json:
             typer.echo(answer.decode())
         else:
-            # rich takes 80 columns where there is no terminal; a file or a pager need not be so narrow
-            width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 130
-            render_decision(msgspec.json.decode(answer), language, Console(width=width), policy.catalogue)
+            console = open_console(highlight=True)
+            render_decision(msgspec.json.decode(answer), language, console, policy.catalogue)
     finally:
         parts.close()
 

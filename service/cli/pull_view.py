@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,6 +12,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 import typer
+
+from service.cli.console import open_console
 
 if TYPE_CHECKING:
     from service.domain.errors import TestOnceError
@@ -62,7 +63,6 @@ def counts_of(outcome: Outcome) -> dict[str, int]:
 
 def show_done(done: Sequence[Done]) -> None:
     """A table with a row for each source, then what was wrong and what to look at."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from service.cli.console import open_console
 from service.cli.match_words import plain
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ _SHOWN_CODES = 20
 
 def render(found: Checked, lang: str, zone: tzinfo, report: Path | None) -> None:
     """Findings, what the source says of itself, the converted sample, what is not known, and the verdict."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -28,8 +26,7 @@ def render(found: Checked, lang: str, zone: tzinfo, report: Path | None) -> None
     from service.pulling.readiness_report import report_row, verdict
 
     zh = lang == "zh"
-    # rich takes 80 columns where there is no terminal; a file or a pager need not be so narrow
-    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 130, highlight=False)
+    console = open_console()
     table = Table(box=None, pad_edge=False, show_header=False)
     for one in found.findings:
         mark, style = _STYLES[one.level.value]

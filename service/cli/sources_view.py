@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from service.cli.console import open_console
 from service.cli.match_words import plain
 
 if TYPE_CHECKING:
@@ -42,15 +41,13 @@ _BY_DAY = ("received", "new", "updated", "rejected", "deleted")
 
 def render(found: Sequence[SourceHealth], lang: str, zone: tzinfo) -> None:
     """Prints every source, its last days, and what there is to look at."""
-    from rich.console import Console
     from rich.text import Text
 
     said = _Words(lang)
     if not found:
         typer.echo(said("none"))
         return
-    # rich takes 80 columns where there is no terminal; a file or a pager need not be so narrow
-    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 130, highlight=False)
+    console = open_console()
     table = _table(found, said, (*_SETTINGS, *_STATE))
     if console.measure(table, options=console.options.update(width=_NO_LIMIT)).maximum > console.width:
         table = _table(found, said, ("source", *_STATE))  # words are not broken: the settings have the rest
@@ -152,5 +149,6 @@ def _opened(times: Mapping[str, Any], lang: str) -> str:
         for key, (zh, en) in clocks.items()
         if key in times
     ]
-    head = f"近一日调阅 {times['count']} 次" if lang == "zh" else f"{times['count']} studies opened in the last day"
-    return f"{head}{' (p50 / p95): ' if found else ''}{', '.join(found)}"
+    if lang == "zh":
+        return f"近一日调阅 {times['count']} 次{'（p50 / p95）：' if found else ''}{'，'.join(found)}"
+    return f"{times['count']} studies opened in the last day{' (p50 / p95): ' if found else ''}{', '.join(found)}"

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from service.cli.console import open_console
+
 
 class Format(StrEnum):
     """How counts are shown."""
@@ -44,10 +46,6 @@ def stats(
 
 
 def _print_table(answer: dict[str, Any]) -> None:
-    import os
-    import sys
-
-    from rich.console import Console
     from rich.table import Table
 
     columns = {
@@ -65,8 +63,7 @@ def _print_table(answer: dict[str, Any]) -> None:
         table.add_section()
         empty = ["total", *[""] * (len(answer["by"]) - 1)]
         table.add_row(*empty, *(_cell(name, answer["total"][name]) for name in columns))
-    # rich takes 80 columns where there is no terminal; a file or a pager need not be so narrow
-    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 130)
+    console = open_console(highlight=True)
     console.print(table)
     if reasons := answer["total"]["reasons"]:
         console.print("repeated because: " + ", ".join(f"{code} {n}" for code, n in reasons.items()))

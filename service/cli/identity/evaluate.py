@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.cli.console import open_console
+
 if TYPE_CHECKING:
     from service.identity.evaluation import Evaluation, Figures
     from service.identity.evaluation_files import Judged
@@ -77,10 +79,7 @@ def _name(judged: Judged, record: int) -> str:
 
 
 def _print_table(found: Evaluation, judged: Judged) -> None:
-    import os
-    import sys
 
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -101,8 +100,7 @@ def _print_table(found: Evaluation, judged: Judged) -> None:
     table.add_section()
     for kind, figures in found.by_kind.items():
         table.add_row(kind, *_cells(figures))
-    # rich takes 80 columns where there is no terminal; a file or a pager need not be so narrow
-    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 130, highlight=False)
+    console = open_console()
     console.print(table)
     for line in _remarks(found, judged):
         console.print(line, style="dim", soft_wrap=True, markup=False)

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from service.cli.console import open_console
+
 
 def explain(
     a: Annotated[str, typer.Argument(metavar="A", help="A patient record: institution/local_id.")],
@@ -41,17 +43,13 @@ def explain(
 
 
 def _show(one: dict[str, Any], language: str) -> None:
-    import os
-    import sys
 
-    from rich.console import Console
     from rich.table import Table
 
     from service.identity.words import FIELDS
 
     n = 0 if language == "zh" else 1
-    # rich takes 80 columns where there is no terminal; a file or a pager need not be so narrow
-    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 130, highlight=False)
+    console = open_console()
     table = Table(box=None, pad_edge=False)
     for title in ("", one["a"], one["b"], ""):
         table.add_column(title, overflow="fold")
