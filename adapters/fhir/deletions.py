@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from adapters.fhir.cursor import TypeState, instant
 from adapters.fhir.pages import Row
@@ -71,22 +71,26 @@ def is_listing_due(server: Server, kind: str, state: TypeState) -> bool:
 def listing_of(server: Server, kind: str) -> Listing | None:
     """All that exists of a type; None where the list cannot be complete. Where the first run was to begin with a day,
     only what changed since is expected to have been given. Raises SourceError."""
-    keys = _ids(server, kind, [])
-    if keys is None or server.begin is None:
-        return None if keys is None else Listing(kind, keys, expected=keys)
-    return Listing(kind, keys, expected=_ids(server, kind, server.since(kind, server.begin)) or frozenset())
+    found = _ids(server, kind, [])
+    if found is None:
+        return None
+    keys = frozenset(found)
+    changed = {key: at for key, at in found.items() if at is not None}
+    if server.begin is None:
+        return Listing(kind, keys, keys, changed)
+    return Listing(kind, keys, frozenset(_ids(server, kind, server.since(kind, server.begin)) or ()), changed)
 
 
-def _ids(server: Server, kind: str, asked: Params) -> frozenset[str] | None:
-    """The keys of all that is found; None where there may be more."""
-    keys: set[str] = set()
+def _ids(server: Server, kind: str, asked: Params) -> dict[str, datetime | None] | None:
+    """The keys of all that is found, each with its lastUpdated where that is told; None where there may be more."""
+    found: dict[str, datetime | None] = {}
     total: list[int] = []
-    for row in _rows(server, kind, [*asked, ("_elements", "id"), ("_count", str(_LISTED_AT_ONCE))], total):
+    for row in _rows(server, kind, [*asked, ("_elements", "id,meta"), ("_count", str(_LISTED_AT_ONCE))], total):
         if row.type == kind:
-            keys.add(row.record.key)
+            found[row.record.key] = row.updated_at
             if row.record.problem:
                 return None  # one that cannot be named would look deleted
-    return None if total and len(keys) < max(total) else frozenset(keys)
+    return None if total and len(found) < max(total) else found
 
 
 def _rows(server: Server, kind: str, asked: Params, total: list[int] | None = None) -> Iterator[Row]:

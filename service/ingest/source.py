@@ -119,11 +119,12 @@ class Listing:
     completely. What was pulled in that scope before and is missing twice in a row counts as deleted there.
 
     `expected` are those of the keys that must have been given by now: what was not is asked for by its key, which
-    `FetchesByKey` can."""
+    `FetchesByKey` can; and so is what was given and has `changed` since, where the source says when a record last did."""
 
     scope: str
     keys: frozenset[str]
     expected: frozenset[str] = frozenset()
+    changed: Mapping[str, datetime] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,8 @@ class PullStore:
         with self.store.batch(self.institution) as batch:
             session = _session(batch)
             new, turned = self._new(session, records, pulled.scope, kept)
-            self._note_missed(session, {one.key for one in records}, pulled.asked, kept)
+            self._note_missed(session, {one.key for one in records}, pulled.asked)
+            kept.fetched = len(pulled.asked & {one.key for one in new})
             packed = pack(new, self.source, _just_after(batch, turned))
             if pulled.listing is not None:
                 gone = self._vanished(session, pulled.listing, run_started, kept)
@@ -144,7 +145,8 @@ class PullStore:
                 "deletions; nothing was withdrawn. Mend the source's view, or its account's rights"
             )
             return []
-        missed.note_listed(session, self.source, listing.scope, listing.keys, listing.expected & listing.keys)
+        expected = listing.expected & listing.keys
+        missed.note_listed(session, self.source, listing.scope, listing.keys, expected, listing.changed)
         gone = [key for key, misses in missing.items() if misses + 1 >= rows.LISTED_NO_MORE]
         rows.note_misses(session, self.source, {key: n + 1 for key, n in missing.items() if key not in set(gone)})
         state = (rows.digest_of(session, b"", True), True)
@@ -152,11 +154,10 @@ class PullStore:
         kept.deleted += len(gone)
         return gone
 
-    def _note_missed(self, session: Session, came: set[str], asked: Collection[str], kept: Kept) -> None:
+    def _note_missed(self, session: Session, came: set[str], asked: frozenset[str]) -> None:
         """Of records that were missed: those that came, and those that were asked for by their keys in vain."""
-        back = missed.note_came(session, self.source, came)
-        kept.fetched += len(back & set(asked))
-        missed.note_not_given(session, self.source, set(asked) - came)
+        missed.note_came(session, self.source, came)
+        missed.note_not_given(session, self.source, asked - came)
 
     def missed(self, before: int, most: int) -> list[str]:
         """The next keys to ask for by themselves: a listing named them before that time (microseconds since 1970 UTC),

@@ -1,20 +1,22 @@
-"""Records that a complete listing of a source names and that are not here: kept until they come, or are named no more.
+"""Records that a complete listing of a source names and that are not here as they are there: kept until they come, or
+are named no more.
 
 As in `service.registry.pulling`, what changes rows works in the batch of the source's institution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, delete, func, select, update
 
 from service.registry.bulk import ByKeys, put
-from service.registry.columns import fit
+from service.registry.columns import fit, to_us
 from service.registry.pulling import LISTED_NO_MORE, refs_of
 from service.registry.session import Session
-from service.registry.tables import missed_record, pulled_record
+from service.registry.tables import missed_record, pulled_record, resource
 from service.security.keys import KeyRing
 
 MOST_TRIES = 10
@@ -24,12 +26,16 @@ _had = pulled_record.c
 _HAD = select(_had.ref, _had.is_gone, _had.misses).where(_had.source == bindparam("of_source"))
 _HAD_IN_SCOPE = _HAD.where(_had.scope == bindparam("of_scope"))
 _HAD_OF = ByKeys(lambda among: _HAD.where(among(_had.ref)))
+_VERSIONS = ByKeys(
+    lambda among: select(resource.c.ref, resource.c.version_at).where(
+        resource.c.institution == bindparam("institution"), among(resource.c.ref)
+    )
+)
 
 _missed = missed_record.c
 _MISSED_IN_SCOPE = select(_missed.ref).where(
     _missed.source == bindparam("of_source"), _missed.scope == bindparam("of_scope")
 )
-_AMONG = ByKeys(lambda among: select(_missed.ref).where(_missed.source == bindparam("of_source"), among(_missed.ref)))
 _FORGET = ByKeys(
     lambda among: delete(missed_record).where(_missed.source == bindparam("of_source"), among(_missed.ref))
 )
@@ -52,34 +58,38 @@ _DUE = (
 )
 
 
-def note_listed(session: Session, source: str, scope: str, keys: Collection[str], expected: Collection[str]) -> int:
-    """Remembers those `expected` keys that never came, or that listings took for deleted; forgets those of the scope
-    that the listing of `keys` names no more. Gives how many are new.
+def note_listed(
+    session: Session, source: str, scope: str, keys: Collection[str], expected: Collection[str],
+    changed: Mapping[str, datetime],
+) -> None:  # fmt: skip
+    """Remembers those `expected` keys that never came, that listings took for deleted, or that `changed` later than
+    what is stored of them; forgets those of the scope that the listing of `keys` names no more.
 
     What the source itself said is deleted is not asked for: an index that is late must not bring it back.
     """
-    wanted = refs_of(session, expected)
+    named = refs_of(session, keys)
+    wanted = {ref: named[ref] for ref in refs_of(session, expected)}
     given = {"of_source": source, "of_scope": fit(scope)}
-    for row in session.conn.execute(_HAD_IN_SCOPE, given):
-        if _is_settled(row):
-            wanted.pop(row.ref, None)
-    settled = [row.ref for row in _HAD_OF.rows(session.conn, wanted, of_source=source) if _is_settled(row)]
-    for ref in settled:  # of another scope
-        del wanted[ref]
-    named = refs_of(session, keys).keys()
+    settled = {row.ref for row in session.conn.execute(_HAD_IN_SCOPE, given) if _is_settled(row)}
+    elsewhere = _HAD_OF.rows(session.conn, wanted.keys() - settled, of_source=source)
+    settled |= {row.ref for row in elsewhere if _is_settled(row)}
+    settled -= _outdated(session, {key: at for key, at in changed.items() if key in expected})
     before = set(session.conn.execute(_MISSED_IN_SCOPE, given).scalars())
-    _FORGET.execute(session.conn, before - named, of_source=source)
-    new = wanted.keys() - before
+    _FORGET.execute(session.conn, before - named.keys(), of_source=source)
+    new = wanted.keys() - settled - before
     put(session.conn, missed_record, [_row(session, source, scope, ref, wanted[ref]) for ref in sorted(new)])
-    return len(new)
 
 
-def note_came(session: Session, source: str, keys: Collection[str]) -> set[str]:
-    """These records came: they are missed no more. Gives the keys of those that were."""
-    refs = refs_of(session, keys)
-    came = [row.ref for row in _AMONG.rows(session.conn, refs, of_source=source)]
-    _FORGET.execute(session.conn, came, of_source=source)
-    return {refs[ref] for ref in came}
+def _outdated(session: Session, changed: Mapping[str, datetime]) -> set[str]:
+    """Refs of which an older version is stored than that of these times."""
+    times = {ref: to_us(changed[key]) for ref, key in refs_of(session, changed).items()}
+    rows = _VERSIONS.rows(session.conn, times, institution=session.institution)
+    return {row.ref for row in rows if row.version_at is not None and row.version_at < times[row.ref]}
+
+
+def note_came(session: Session, source: str, keys: Collection[str]) -> None:
+    """These records came: they are missed no more."""
+    _FORGET.execute(session.conn, refs_of(session, keys), of_source=source)
 
 
 def note_not_given(session: Session, source: str, keys: Collection[str]) -> None:

@@ -210,8 +210,9 @@ class Answers:
         elements = dict(search.params).get("_elements")
         body = self._sent(version)
         if elements:
-            kept = {"resourceType": version.type, "id": version.id}
-            body = json.dumps(kept).encode()
+            named = {"resourceType", "id", *elements.split(",")}
+            told = json.loads(body) if version.has_meta else {"resourceType": version.type, "id": version.id}
+            body = json.dumps({name: one for name, one in told.items() if name in named}).encode()
         return b"{" + url + b',"resource":' + body + b',"search":{"mode":"' + mode.encode() + b'"}}'
 
     def _past(self, version: Version, url: bytes) -> bytes:

@@ -57,7 +57,7 @@ def fill(world: World) -> None:
         batch.add_instances([SERIES])
         assert isinstance(batch, SqlBatch)
         note_holdings(batch.session, "city-archive", [SERIES.study_uid])
-        note_listed(batch.session, "city-fhir", "Patient", ["Patient/missed"], ["Patient/missed"])
+        note_listed(batch.session, "city-fhir", "Patient", ["Patient/missed"], ["Patient/missed"], {})
     puller(parts, MemorySource([_REFUSED])).pull(settings_of(institution=ISSUER))
     decided = world.match("58410-2")
     body = {"decisionId": decided["decisionId"], "orderId": "o1", "action": "repeated", "reasons": ["other"]}

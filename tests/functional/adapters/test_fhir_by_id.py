@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adapters.fhir import byid
+from adapters.fhir import byid, open_source
+from service.security.keys import KeyRing
+from tests.contract.test_fhir import FhirWorld
 from tests.support.fhir_pulling import Result, config_of, fill, pull, source_of
 from tests.support.fhir_server import FhirServer
+from tests.support.pulling import installation
 
 pytestmark = pytest.mark.slow
 KEYS = ["DiagnosticReport/r1", "Observation/o0", "Observation/o1", "Observation/o2", "Patient/p1"]
@@ -23,6 +27,13 @@ def server() -> Iterator[FhirServer]:
     with FhirServer() as made:
         fill(made, 3)
         yield made
+
+
+@pytest.fixture
+def world() -> Iterator[FhirWorld]:
+    made = FhirWorld()
+    yield made
+    made.stop()
 
 
 def fetched(server: FhirServer, keys: list[str]) -> tuple[Result, set[str]]:
@@ -106,3 +117,25 @@ def test_all_that_is_listed_is_expected_where_the_first_run_gave_everything(serv
     listings = pull(config_of(server.url, {"listing_hours": 0}), first.cursor).listings
     assert listings
     assert all(one.expected == one.keys for one in listings)
+
+
+def test_withdrawal_that_is_committed_later_than_the_overlap_counts_after_the_next_listing(
+    world: FhirWorld, tmp_path: Path, sqlite_template: Path, keys: KeyRing
+) -> None:
+    with (
+        installation(tmp_path, sqlite_template, keys, kind="fhir") as house,
+        closing(open_source(world.config())) as source,
+    ):
+        for n in (1, 2):
+            world.add(n)
+        late = world._resources(1, status="entered-in-error")[1:]
+        at = world.server.now()
+        world.advance(timedelta(hours=2))
+        world.add(3)
+        world.advance(timedelta(minutes=1))
+        house.pull_until_quiet(source)
+        for one in late:
+            world.server.put(one, at)
+        assert [house.pull(source).error for _ in range(2)] == [None, None]
+        assert house.contents().statuses() == {"r1": "entered-in-error", "r2": "final", "r3": "final"}
+        assert house.days()["fetched"] == 2

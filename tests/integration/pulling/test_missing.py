@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from service.ingest.source import Cursor, Listing, Pulled, RawRecord, Retriable
 from service.pulling import missing
 from service.registry import missed
 from service.security.keys import KeyRing
-from tests.support.pulled import everything, patient
+from tests.support.pulled import everything, glucose, patient
 from tests.support.pulling import Installation, installation
 
 pytestmark = pytest.mark.slow
@@ -25,6 +26,7 @@ class Lists:
     given: list[RawRecord]
     holds: dict[str, RawRecord] = field(default_factory=dict)
     expected: frozenset[str] | None = None
+    changed: dict[str, datetime] = field(default_factory=dict)
     asked: list[list[str]] = field(default_factory=list)
     size: int = 50
     fail: Callable[[list[str]], None] = lambda _keys: None
@@ -37,7 +39,7 @@ class Lists:
         keys = frozenset(self.holds)
         expected = keys if self.expected is None else self.expected
         yield Pulled(tuple(self.given), {"at": 1}, scope="all")
-        yield Pulled((), {"at": 2}, scope="all", listing=Listing("all", keys, expected))
+        yield Pulled((), {"at": 2}, scope="all", listing=Listing("all", keys, expected, self.changed))
 
     def fetch(self, keys: Sequence[str]) -> Iterator[Pulled]:
         """Those of these that it holds."""
@@ -168,6 +170,32 @@ def test_what_the_source_deleted_is_not_brought_back_by_an_index_that_is_late(ho
     for _ in range(3):
         house.pull(source)
     assert (source.asked, len(_standing(house))) == ([], 2)
+
+
+def test_correction_that_no_question_by_time_gave_is_fetched(house: Installation) -> None:
+    at = datetime.fromisoformat("2026-11-20T08:00:00+08:00")
+    source = Lists(everything(3), changed={f"Observation/o{n}": at for n in range(3)})
+    house.pull(source)
+    house.pull(source)
+    assert source.asked == []
+    later = at + timedelta(minutes=1)
+    source.holds["Observation/o1"] = glucose(1, "9.90", updated=later.isoformat())
+    source.changed["Observation/o1"] = later
+    house.pull(source)
+    source.given = []
+    house.pull(source)
+    assert source.asked == [["Observation/o1"]]
+    assert house.days()["fetched"] == 1
+    assert "9.90" in {value for _, _, value in house.contents().results}
+
+
+def test_version_that_is_listed_as_newer_and_is_the_same_counts_as_nothing(house: Installation) -> None:
+    source = Lists(everything(1), changed={"Observation/o0": datetime.fromisoformat("2026-11-21T08:00:00+08:00")})
+    for _ in range(3):
+        house.pull(source)
+        source.given = []
+    assert "fetched" not in house.days()
+    assert house.contents().statuses() == {"r0": "final"}
 
 
 def test_listing_that_is_not_believed_makes_nothing_missed(house: Installation) -> None:
