@@ -28,11 +28,12 @@ def create_app(parts: Parts, routers: Iterable[APIRouter] = ()) -> Gate:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        witness = asyncio.create_task(checkpoints.keep(parts))
+        beside = [asyncio.create_task(checkpoints.keep(parts)), asyncio.create_task(parts.images.keep_tidy())]
         parts.reach.start()
         parts.probes.start()
         yield
-        witness.cancel()
+        for task in beside:
+            task.cancel()
         parts.close()
 
     app = FastAPI(

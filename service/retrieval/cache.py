@@ -26,7 +26,7 @@ from service.security.keys import KeyRing
 LARGEST = 8 * 1024 * 1024
 LASTS_SECONDS = 3600.0
 _ABOUT = "about"
-_SWEEP_SECONDS = 60.0
+SWEEP_SECONDS = 60.0
 _LEFT_OVER_SECONDS = 300.0
 
 
@@ -47,7 +47,7 @@ class ImageCache:
         self._quota = quota
         self._clock = clock
         self._lock = Lock()
-        self._swept = -_SWEEP_SECONDS
+        self._swept = -SWEEP_SECONDS
         self._total = 0  # as far as this process knows: looked up at each sweep and when the quota seems reached
 
     @property
@@ -100,9 +100,11 @@ class ImageCache:
         """Removes what is too old, what of studies that may no longer be shown, and, beyond the quota, what was used
         longest ago. Does nothing when that was done just now."""
         with self._lock:
-            if not self._quota or self._clock() - self._swept < _SWEEP_SECONDS:
+            if not self._quota or self._clock() - self._swept < SWEEP_SECONDS:
                 return
             self._swept = self._clock()
+        if not self._folders():
+            return
         folders: dict[Path, About] = {}
         for one in self._folders():
             if (about := self._about(one)) is not None:

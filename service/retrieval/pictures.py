@@ -10,7 +10,7 @@ from service.ingest.archive import CannotRender, Place, View
 from service.registry.database import Database
 from service.registry.image_offers import without_reports
 from service.registry.images import HELD, StudyHeld, holdings_of
-from service.retrieval.cache import LARGEST, About, ImageCache
+from service.retrieval.cache import LARGEST, SWEEP_SECONDS, About, ImageCache
 from service.retrieval.openings import Opening
 from service.retrieval.rendering.pool import Renderers
 from service.retrieval.transfers import Transfers
@@ -47,6 +47,14 @@ class Pictures:
 
         if self._cache.is_on:
             await asyncio.to_thread(work)
+
+    async def keep_tidy(self) -> None:
+        """Removes what may stay no longer, again and again until it is cancelled: nobody else does it where no more
+        pictures are asked for, or where a process died."""
+        while self._cache.is_on:
+            with suppress(TestOnceError):  # the database is away: the next time
+                await asyncio.to_thread(self._cache.sweep, self._may_stay)
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def may_be_kept(self, opening: Opening, place: Place, frame: int | None, view: View) -> bool:
         """Whether the picture may come from what is kept, without its archive being asked for that image."""

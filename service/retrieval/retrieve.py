@@ -153,6 +153,10 @@ class Retrieval:
         left_out = opening.checked.left_out
         return await asyncio.to_thread(without_instances, body, left_out) if left_out else body
 
+    async def keep_tidy(self) -> None:
+        """Removes what is kept once it may not stay, until it is cancelled: as long as a process serves."""
+        await self._room.pictures.keep_tidy()
+
     def close(self) -> None:
         """Ends openings, lines and children."""
         self._room.openings.close()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +57,33 @@ def test_originals_over_a_slow_link_come_compressed_where_any_form_will_do(
     opened_before(imaging, streamed_bytes=size, streamed_us=int(size * 8 / mbits))
     imaging.ask(imaging.path(), Accept=accept)
     assert imaging.archive.syntaxes == [syntax]
+
+
+def test_what_is_kept_goes_in_time_also_where_nobody_asks_for_pictures_any_more(imaging: ImagingWorld) -> None:
+    imaging.decide()
+    assert picture(imaging).status_code == 200
+    kept = files(imaging)
+    tidy_up(imaging)
+    assert files(imaging) == kept != []
+    for one in kept:
+        os.utime(one, (1, 1))
+    tidy_up(imaging)
+    assert files(imaging) == []
+
+
+def files(imaging: ImagingWorld) -> list[Path]:
+    return [one for one in (imaging.settings.home / "images").rglob("*") if one.is_file()]
+
+
+def tidy_up(imaging: ImagingWorld) -> None:
+    """What the served application does of itself, once."""
+    imaging.parts.images._room.pictures._cache._swept = 0.0  # a minute later
+
+    async def once() -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(imaging.parts.images.keep_tidy(), 0.3)
+
+    imaging.client.run(once())
 
 
 def test_little_tells_nothing_of_a_link(imaging: ImagingWorld) -> None:
