@@ -77,10 +77,7 @@ _MEANING = {
 
 def _record(parts: Parts, begun: int, state: str) -> None:
     from service.audit.events import Action
-    from service.audit.log import AuditEntry
-    from service.cli.local import local_caller
+    from service.cli.local import record_audit
 
     detail = {"from": begun, "to": parts.keys.material.current, "state": state}
-    entry = AuditEntry.by(local_caller(), parts.database.now_us(), Action.KEYS_ROTATED, "Keys", detail)
-    with parts.database.write() as conn:
-        parts.audit.append(conn, entry)
+    record_audit(parts, Action.KEYS_ROTATED, "Keys", detail)

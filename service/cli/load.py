@@ -66,14 +66,11 @@ def loader_of(parts: Parts, institution: str) -> Loader:
 def record(parts: Parts, institution: str, counts: LoadCounts) -> None:
     """Puts the load into the audit log: what happened to how many, no names."""
     from service.audit.events import Action
-    from service.audit.log import AuditEntry
-    from service.cli.local import local_caller
+    from service.cli.local import record_audit
     from service.ingest.counts import OUTCOMES
 
     detail = {outcome: counts.total(outcome) for outcome in OUTCOMES}
-    at, subject = parts.database.now_us(), f"Institution/{institution}"
-    with parts.database.write() as conn:
-        parts.audit.append(conn, AuditEntry.by(local_caller(institution), at, Action.REPORTS_LOADED, subject, detail))
+    record_audit(parts, Action.REPORTS_LOADED, f"Institution/{institution}", detail, institution)
 
 
 def progress(what: str = "loaded", unit: str = "bytes") -> AbstractContextManager[Callable[[Progress], None]]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from service.domain.errors import Fault, InvalidInput
 from service.security.caller import Caller, Role
+
+if TYPE_CHECKING:
+    from service.audit.events import Action
+    from service.edge.parts import Parts
 
 
 def local_caller(institution: str = "", role: Role = Role.ADMIN) -> Caller:
@@ -16,6 +21,17 @@ def local_caller(institution: str = "", role: Role = Role.ADMIN) -> Caller:
     except (KeyError, OSError):  # a container's user without a name
         user = "unknown"
     return Caller(institution, role, f"cli:{user}")
+
+
+def record_audit(
+    parts: Parts, action: Action, subject: str, detail: Mapping[str, object], institution: str = ""
+) -> None:
+    """Puts what was done here into the audit log, in a transaction of its own: counts, codes and our own ids."""
+    from service.audit.log import AuditEntry
+
+    entry = AuditEntry.by(local_caller(institution), parts.database.now_us(), action, subject, detail)
+    with parts.database.write() as conn:
+        parts.audit.append(conn, entry)
 
 
 def require_institution(known: Mapping[str, object], institution: str) -> None:

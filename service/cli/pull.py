@@ -124,8 +124,7 @@ def record(parts: Parts, source: SourceSettings, outcome: Outcome | None) -> Non
     """Puts a run that did something, or failed, into the audit log: what became of how many, no names. A run that found
     nothing new touches no patient's data, and there is one every few minutes."""
     from service.audit.events import Action
-    from service.audit.log import AuditEntry
-    from service.cli.local import local_caller
+    from service.cli.local import record_audit
     from service.ingest.counts import OUTCOMES
 
     if outcome is None or not (outcome.stored or outcome.error or outcome.counts.outcomes):
@@ -134,9 +133,7 @@ def record(parts: Parts, source: SourceSettings, outcome: Outcome | None) -> Non
     detail |= {"received": outcome.received, "stored": outcome.stored, "vanished": outcome.deleted}
     if outcome.error is not None:
         detail["error"] = outcome.error.code
-    caller, at = local_caller(source.institution), parts.database.now_us()
-    with parts.database.write() as conn:
-        parts.audit.append(conn, AuditEntry.by(caller, at, Action.SOURCE_PULLED, f"Source/{source.name}", detail))
+    record_audit(parts, Action.SOURCE_PULLED, f"Source/{source.name}", detail, source.institution)
 
 
 @contextmanager

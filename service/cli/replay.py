@@ -72,15 +72,12 @@ def span_of(from_text: str, to_text: str, zone: tzinfo) -> tuple[datetime, datet
 
 def _record(parts: Parts, source: SourceSettings, done: Replayed, from_text: str, to_text: str) -> None:
     from service.audit.events import Action
-    from service.audit.log import AuditEntry
-    from service.cli.local import local_caller
+    from service.cli.local import record_audit
 
     detail: dict[str, int | str] = {"from": from_text, "to": to_text, "documents": done.documents}
     detail |= {what: done.counts.reports[what] for what in _REPORTS}
     detail["rejected"] = done.counts.total("rejected")
-    caller, at = local_caller(source.institution), parts.database.now_us()
-    with parts.database.write() as conn:
-        parts.audit.append(conn, AuditEntry.by(caller, at, Action.SOURCE_REPLAYED, f"Source/{source.name}", detail))
+    record_audit(parts, Action.SOURCE_REPLAYED, f"Source/{source.name}", detail, source.institution)
 
 
 def _show(done: Replayed, dry_run: bool) -> None:

@@ -43,11 +43,8 @@ def reread_stored(parts: Parts, institution: str | None = None) -> None:
 
 def _record(parts: Parts, institution: str, counts: LoadCounts, catalogue: str) -> None:
     from service.audit.events import Action
-    from service.audit.log import AuditEntry
-    from service.cli.local import local_caller
+    from service.cli.local import record_audit
 
     detail: dict[str, int | str] = {"catalogue": catalogue, "documents": counts.documents, "studies": counts.studies}
     detail |= {what: counts.reports[what] for what in _REPORTS}
-    at, subject = parts.database.now_us(), f"Institution/{institution}"
-    with parts.database.write() as conn:
-        parts.audit.append(conn, AuditEntry.by(local_caller(institution), at, Action.REPORTS_REREAD, subject, detail))
+    record_audit(parts, Action.REPORTS_REREAD, f"Institution/{institution}", detail, institution)

@@ -90,10 +90,7 @@ def opened_or_refused() -> Iterator[None]:
 def _record(parts: Parts, source: SourceSettings, found: Checked) -> None:
     """A sample of real records was shown to whoever sits here."""
     from service.audit.events import Action
-    from service.audit.log import AuditEntry
-    from service.cli.local import local_caller
+    from service.cli.local import record_audit
 
     detail: dict[str, int | bool] = {"sampled": found.sampled, "ready": found.is_ready}
-    caller, at = local_caller(source.institution), parts.database.now_us()
-    with parts.database.write() as conn:
-        parts.audit.append(conn, AuditEntry.by(caller, at, Action.SOURCE_CHECKED, f"Source/{source.name}", detail))
+    record_audit(parts, Action.SOURCE_CHECKED, f"Source/{source.name}", detail, source.institution)
