@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from service.cli.console import open_console
+
 app = typer.Typer(help="Show and change what can be recognised.", no_args_is_help=True)
 
 
@@ -15,7 +17,6 @@ def show(
     item: Annotated[str | None, typer.Argument(metavar="[ITEM]", help="An item or panel id, or LOINC code.")] = None,
 ) -> None:
     """Show all items, or one with its codes, window and unit."""
-    from rich.console import Console
     from rich.table import Table
 
     from service.cli.reference_text import catalogue_for_checks
@@ -24,7 +25,7 @@ def show(
     from service.settings import load_settings
 
     catalogue = catalogue_for_checks(load_settings())
-    console = Console()
+    console = open_console(highlight=True)
     if item is None:
         table = Table("item", "kind", "名称", "name", "unit", "window", box=None, pad_edge=False)
         for panel in catalogue.panels.values():

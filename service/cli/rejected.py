@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.console import open_console
+
 if TYPE_CHECKING:
     from service.ingest.port import StoredRejection
 
@@ -59,7 +61,6 @@ def _print_json(waiting: list[StoredRejection]) -> None:
 
 
 def _print_table(waiting: list[StoredRejection], everything: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -72,7 +73,7 @@ def _print_table(waiting: list[StoredRejection], everything: bool) -> None:
     for one in waiting:
         cells = (str(one.id), one.institution, one.name, one.place, one.code, one.reason, _state(one))
         table.add_row(*(Text(cell) for cell in cells[: len(table.columns)]))  # as text: a file name is no markup
-    Console(highlight=False).print(table)
+    open_console().print(table)
 
 
 @app.command()
