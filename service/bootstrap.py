@@ -163,7 +163,8 @@ def find_adapter(kind: str) -> Adapter:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        raise InvalidInput("a source cannot be opened", [Fault("kind", f"there is no adapter {kind!r}")]) from None
+        told = f"there is no adapter {kind!r}; docs/sources.md names the kinds"
+        raise InvalidInput("a source cannot be opened", [Fault("kind", told)]) from None
     optional = (getattr(package, name, None) for name in ("open_archive", "open_receiver"))
     return Adapter(package.open_source, *optional)
 

@@ -25,6 +25,8 @@ STUDY, SERIES, INSTANCE, PATIENT_ID = 0x0020000D, 0x0020000E, 0x00080018, 0x0010
 CANNOT = frozenset({400, 404, 406, 410, 415, 500, 501})
 """How archives say that they do not have a thing, or not in that form; 500 is what Orthanc says of what it cannot."""
 
+_NONE = (204, 404, 410)  # 204: nothing matches (PS3.18 10.6.3.1); some say 404
+
 _ROUND, _CUTS = 10, 50
 """Limits are round numbers: where one may be, the next page is asked for; where one is likely, a list that cannot be
 read on is not believed."""
@@ -100,11 +102,20 @@ class Questions:
             raise Skippable("unsafe-key", "a key holds characters that archives read as a wildcard or an escape")
         query = "&".join(f"{key}={value}" for key, value in [*asked, *(("includefield", one) for one in fields)])
         answer = self._get(path, query)
-        if answer.status in (204, 404, 410):
-            return []  # 204: nothing matches (PS3.18 10.6.3.1); some say 404
+        if answer.status in _NONE:
+            if answer.status != 204 and path == "studies":
+                self._require_root(answer.status)
+            return []
         if answer.status != 200:
             raise _refused(answer.status)
         return read_rows(answer.body)
+
+    def _require_root(self, status: int) -> None:
+        """A search that finds nothing may be answered 404, and one below a wrong address is: then nothing that is not
+        listed is gone. A search without a key tells, for there are always studies."""
+        if self._get("studies", "limit=1").status in (404, 410):
+            told = f"even a search for any study is answered {status}: set the address to the archive's DICOMweb root"
+            raise Fatal("not-dicomweb", told)
 
     def _get(self, path: str, query: str | None = None) -> Answer:
         answer = self._http.get(path, raw_query=query, headers={"Accept": DICOM_JSON}, expect=CANNOT)

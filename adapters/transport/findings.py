@@ -13,7 +13,7 @@ def of_line(config: SourceConfig) -> Finding:
     scheme = config.address.partition(":")[0]
     if scheme in ("https", "dicoms"):
         return Finding("transport", Level.OK, f"TLS; {who}")
-    text = f"no TLS: what is read can be listened to; set an {scheme}s address where the system has one ({who})"
+    text = f"no TLS: what is read can be listened to; set {scheme}s:// in its address where the system has that ({who})"
     return Finding("transport", Level.WARNING, text)
 
 

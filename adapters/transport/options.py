@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import TypeVar
 
 import msgspec
@@ -19,6 +20,11 @@ def own_options(
     """The options of a source as a `kind`, numbers within `ranges`; those in `shared` are read by others. Raises Fatal
     `bad-option` naming the key."""
     own = {key: value for key, value in config.options.items() if key not in shared}
+    known = [*kind.__struct_fields__, *shared]
+    for key in own:
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            raise bad_option(config, f"unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     try:
         options = msgspec.convert(own, kind)
     except msgspec.ValidationError as error:

@@ -130,7 +130,7 @@ class Duration:
         """Reads `P30D`, `PT6H`, `P1Y2M`, `P2W`; ValueError for anything else."""
         match = _DURATION.fullmatch(text)
         if match is None or not any(match.groupdict().values()):
-            raise ValueError(f"not an ISO 8601 duration: {text!r}")
+            raise ValueError(f"not an ISO 8601 duration, such as PT5M, PT2H or P1D: {text!r}")
         n = {key: int(value or 0) for key, value in match.groupdict().items()}
         if n["Y"] > 200 or n["M"] > 2400 or n["W"] > 10_000 or n["D"] > 73_000 or n["h"] > 2_000_000:
             raise ValueError(f"a duration of more than 200 years: {text!r}")

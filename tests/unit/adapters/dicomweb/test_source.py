@@ -349,6 +349,18 @@ def test_archive_without_a_list_of_all_series_is_asked_by_study(
     assert puller.run() == []
 
 
+def test_archive_whose_every_search_is_not_found_has_lost_nothing(server: DicomWebServer, puller: Puller) -> None:
+    server.put(small())
+    assert len(puller.run()) == 1
+    server.faults.status = {"/dicom-web/studies": 404}  # its gateway has moved
+    for _ in range(3):
+        with pytest.raises(Fatal, match="DICOMweb root") as caught:
+            puller.run()
+        assert caught.value.code == "not-dicomweb"
+    server.faults.status = {}
+    assert puller.run() == []
+
+
 @pytest.mark.parametrize("status", [404, 406, 500])
 def test_archive_without_metadata_of_a_series_is_asked_by_instance(
     server: DicomWebServer, puller: Puller, status: int
