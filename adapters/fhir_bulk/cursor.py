@@ -7,7 +7,7 @@
 for; a run that was killed goes on with it. `file` and `line`: what of it has been given; `mark` tells whether the
 manifest still lists the files in the order in which they were counted. `failed`: how much the server said it could
 not export; `tries`: how often an export since then was incomplete for that. `ahead`: how many seconds the server's
-clock was ahead of ours then.
+clock was ahead of ours then. `is_whole`: the export under way is of everything; `whole`: when the last such was taken.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ class State(Struct, omit_defaults=True):
     failed: int = 0
     tries: int = 0
     ahead: int | None = None
+    is_whole: bool = False
+    whole: str = ""
 
-    def begin(self, status: str) -> None:
+    def begin(self, status: str, is_whole: bool = False) -> None:
         """An export is under way."""
-        self.status = status
+        self.status, self.is_whole = status, is_whole
         self._start("")
 
     def forget(self) -> None:

@@ -15,7 +15,7 @@ from service.ingest.source import SourceConfig
 COMPARTMENT = ("Consent", "Device", "DiagnosticReport", "ImagingStudy", "Observation", "Patient", "Specimen")
 """The types that are used and lie in the compartment of a patient (FHIR R4 compartmentdefinition-patient.html)."""
 
-_RANGES = {"batch": (1, 1000), "wait_hours": (0, 168), "file_bytes": (1024, 2**50)}
+_RANGES = {"batch": (1, 1000), "wait_hours": (0, 168), "whole_days": (0, 3660), "file_bytes": (1024, 2**50)}
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")  # FHIR R4 datatypes.html#id
 
 
@@ -26,6 +26,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group: str = ""  # the Group's id, with export = "group"
     types: list[str] | None = None  # None: all that are used and can be had
     since: date | None = None  # the first export begins here; None: everything there is
+    whole_days: float = 30.0  # between two exports of everything; 0: never after the first
     batch: int = 200  # records stored at once
     wait_hours: float = 4.0  # how long a run waits for an export; the next one goes on waiting
     file_bytes: int = 64 * 1024**3  # the largest file, inflated

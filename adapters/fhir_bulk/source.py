@@ -75,6 +75,8 @@ class BulkSource:
         state.tries = state.tries + 1 if failed else 0
         if is_believed := state.tries in (0, _TRIES):
             until = _not_beyond(done, state)
+            if state.is_whole or not state.whole:
+                state.whole = datetime.now(UTC).isoformat(timespec="seconds")
             state.since, state.ahead, state.tries = until.astimezone(UTC).isoformat(), done.ahead, 0
         state.forget()
         yield Pulled((), state.cursor(), watermark=done.until if is_believed else None)
@@ -91,6 +93,12 @@ class BulkSource:
         """Lets go of connections."""
         self._client.close()
 
+    def _is_whole_due(self, state: State) -> bool:
+        """Whether everything is to be exported again, as it was at first: what a server commits later than the overlap
+        it never exports as changed since."""
+        every = timedelta(days=self._options.whole_days)
+        return bool(every and state.whole) and datetime.now(UTC) - datetime.fromisoformat(state.whole) >= every
+
     def _manifest(self, state: State) -> Generator[Pulled, None, Done]:
         """The manifest of the export under way, else of a new one; once more of a new one where that is lost."""
         if state.status:
@@ -99,7 +107,8 @@ class BulkSource:
             except Lost:
                 self._exports.give_back(state.status)
                 state.forget()
-        state.begin(self._exports.kick_off(state.since))
+        is_whole = self._is_whole_due(state)
+        state.begin(self._exports.kick_off("" if is_whole else state.since), is_whole)
         yield Pulled((), state.cursor())
         try:
             return (yield from self._wait(state))

@@ -112,7 +112,7 @@ def test_export_is_asked_for_as_the_standard_says_taken_whole_and_given_back(ser
     assert "DiagnosticReport" in told["_type"].split(",")
     assert server.given_back == [1]
     assert runs.batches[-1].watermark == datetime.fromisoformat(runs.batches[-1].cursor["since"])
-    assert runs.batches[-1].cursor.keys() == {"since", "ahead"}
+    assert runs.batches[-1].cursor.keys() == {"since", "ahead", "whole"}
 
 
 def test_reports_come_before_their_results(server: BulkServer) -> None:
@@ -420,7 +420,7 @@ def test_what_could_not_be_exported_is_kept_and_asked_for_again_before_it_is_giv
         assert runs.batches[-1].watermark is None
         assert "since" not in runs.batches[-1].cursor
     runs.run()
-    assert runs.batches[-1].cursor.keys() == {"since", "ahead"}
+    assert runs.batches[-1].cursor.keys() == {"since", "ahead", "whole"}
     problems = [record.problem[0] for one in runs.batches for record in one.records if record.problem]
     assert problems == ["export-error"] * 3
     assert set(ALL) <= set(runs.keys)
@@ -432,7 +432,7 @@ def test_export_without_errors_after_one_with_them_is_believed_at_once(server: B
     runs.fails()
     server.bulk.errors = []
     runs.run()
-    assert runs.batches[-1].cursor.keys() == {"since", "ahead"}
+    assert runs.batches[-1].cursor.keys() == {"since", "ahead", "whole"}
 
 
 def test_types_that_are_not_wanted_are_counted_and_not_fetched(server: BulkServer) -> None:
@@ -524,3 +524,32 @@ def test_clock_that_was_set_back_hides_nothing(server: BulkServer, back: timedel
     runs.run()
     runs.run()
     assert "Observation/late" in runs.keys
+
+
+def test_what_is_committed_later_than_the_overlap_comes_with_the_next_export_of_everything(server: BulkServer) -> None:
+    runs = Runs(server)
+    runs.run()
+    server.put(observation("late"), server.now() - timedelta(days=2))
+    assert runs.run() == []
+    runs.config = replace(runs.config, options={"whole_days": 1e-10})
+    assert "Observation/late" in {one.key for one in runs.run()}
+
+
+def test_killed_export_of_everything_is_gone_on_with_and_not_asked_for_twice(server: BulkServer) -> None:
+    runs = Runs(server, whole_days=1e-10, batch=2)
+    runs.run()
+    exports = server.exports
+    runs.run(batches=2)
+    runs.run()
+    assert server.exports == exports + 1
+    assert runs.keys == sorted(ALL * 2)
+
+
+def test_incomplete_export_of_everything_is_asked_for_again_whole(server: BulkServer) -> None:
+    runs = Runs(server)
+    runs.run()
+    runs.config = replace(runs.config, options={"whole_days": 1e-10})
+    server.bulk.count_off = 1
+    assert runs.fails().code == "incomplete-export"
+    server.bulk.count_off = 0
+    assert {one.key for one in runs.run()} == set(ALL)
