@@ -55,7 +55,7 @@ def rejection(result: int, source: int, reason: int, calling: str, called: str) 
 
 
 _LOST = {
-    "unreachable": (Retriable, "cannot be reached: check host, port, firewall, and whether dicom:// or dicoms:// (TLS) is right"),
+    "unreachable": (Retriable, "cannot be reached: check host, port, firewall, and dicom:// or dicoms:// (TLS)"),
     "tls": (Fatal, "and we do not agree on TLS: check ca_file, client_certificate and client_key, and its certificate"),
     "slow": (Retriable, "said nothing for too long"),
     "cut-off": (Retriable, "ended the connection in the middle of an answer"),

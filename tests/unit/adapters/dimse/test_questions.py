@@ -51,12 +51,12 @@ def test_option_that_is_none_is_refused_and_named(options: dict[str, Any]) -> No
     with pytest.raises(Fatal) as told:
         read_peer(config(**options))
     assert told.value.code == "bad-option"
+    assert next(iter(options)) in told.value.message or "receive_port" in told.value.message
 
 
 def test_option_that_nobody_knows_is_named_with_the_nearest_known() -> None:
     with pytest.raises(Fatal, match="unknown key 'day_back'; did you mean 'days_back'"):
         read_peer(config(day_back=3))
-    assert next(iter(options)) in told.value.message or "receive_port" in told.value.message
 
 
 @pytest.mark.parametrize("value", ["*", "", " ", "A?", "A\\B", "A,B", "张"])
