@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Protocol
 
 from adapters.dimse.association import Link
@@ -11,11 +12,11 @@ from adapters.dimse.compose import Json, to_json
 from adapters.dimse.contexts import COMMON, GET, for_get
 from adapters.dimse.peer import Peer
 from adapters.dimse.queries import retrieve
-from adapters.dimse.statuses import MISMATCH, PENDING, SOME_FAILED, SUCCESS, refusal
+from adapters.dimse.statuses import MISMATCH, OUT_OF_RESOURCES, PENDING, SOME_FAILED, SUCCESS, refusal
 from adapters.dimse.transfer import Received, received_of
 from service.ingest.dicom.charsets import read_terms
 from service.ingest.dicom.elements import Header, UnreadableDicom, read_header
-from service.ingest.source import Fatal
+from service.ingest.source import Fatal, Retriable
 
 _BEGINNING = 256 * 1024
 _AT_ONCE = 16  # UIDs in one C-GET: some archives take few
@@ -27,6 +28,9 @@ class Headers:
 
     found: dict[str, Json] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+
+    def __contains__(self, sop_uid: object) -> bool:
+        return sop_uid in self.found or sop_uid in self.broken
 
     def take(self, one: Received, default_charset: str) -> None:
         """Reads the header of one instance."""
@@ -64,6 +68,7 @@ class GetHeaders:
         self._classes: frozenset[str] = frozenset()
         self._headers = Headers()
         self._wanted: frozenset[str] = frozenset()
+        self._until = 0.0
 
     def read(self, study_uid: str, series_uid: str, sop_uids: Collection[str], classes: Collection[str]) -> Headers:
         """See `ReadsHeaders`."""
@@ -76,7 +81,10 @@ class GetHeaders:
 
     def _get(self, link: Link, study_uid: str, series_uid: str, sop_uids: list[str]) -> None:
         link.socket.count_anew()
+        self._until = monotonic() + self._peer.config.limits.answer_seconds
         for status, _ in link.answers(link.assoc.send_c_get(retrieve(study_uid, series_uid, sop_uids), GET)):
+            if self._is_late(link):
+                raise Retriable("slow", "C-GET IMAGE: nothing came for too long of what was asked for")
             if "Status" not in status:
                 raise link.gone("C-GET IMAGE")
             code = status.Status
@@ -108,10 +116,18 @@ class GetHeaders:
             found = received_of(event)
         except ValueError:
             return MISMATCH
-        if found.sop_uid not in self._wanted:
-            return MISMATCH
+        if found.sop_uid not in self._wanted or found.sop_uid in self._headers:
+            return OUT_OF_RESOURCES if self._is_late(self._link) else MISMATCH
+        self._until = monotonic() + self._peer.config.limits.answer_seconds
         self._headers.take(found, self._peer.options.default_charset)
         return SUCCESS
+
+    def _is_late(self, link: Link) -> bool:
+        """Whether nothing that was asked for came for too long; an archive that goes on sending is left."""
+        if monotonic() <= self._until:
+            return False
+        link.abort()
+        return True
 
     def close(self) -> None:
         """Ends the association."""

@@ -115,6 +115,7 @@ class Retrieval:
         self._peer, self._identifier, self._wanted, self._moves = peer, identifier, wanted, moves
         self._service, self._name = (GET, "C-GET") if moves is None else (MOVE, "C-MOVE")
         self._room: queue.Queue[Item] = room or queue.Queue(_ROOM)
+        self._came: set[str] = set()
         self._left = threading.Event()
         self._done = threading.Event()
         self.tally = Tally()
@@ -203,11 +204,14 @@ class Retrieval:
             found = received_of(event)
         except ValueError:
             return MISMATCH
-        if self._wanted and found.sop_uid not in self._wanted:
-            return MISMATCH
+        if found.sop_uid in self._came or (self._wanted and found.sop_uid not in self._wanted):
+            return MISMATCH  # nothing that is waited for: an archive that never stops is left
         self._link.socket.count_anew()
         with self._link.resting():
-            return SUCCESS if self._put(found) else OUT_OF_RESOURCES
+            if not self._put(found):
+                return OUT_OF_RESOURCES
+        self._came.add(found.sop_uid)
+        return SUCCESS
 
     def _put(self, one: Item) -> bool:
         while not self._left.is_set():

@@ -6,6 +6,7 @@ C-STORE. `faults` may be changed at any time.
 
 from __future__ import annotations
 
+import itertools
 import ssl
 import threading
 import time
@@ -53,6 +54,7 @@ class Faults:
     sends_uid: str = ""  # instead of the SOPInstanceUID, in the command
     aborts_get_after: int = -1
     get_pause: float = 0.0  # seconds between two instances
+    repeats: bool = False  # the last instance comes again and again
 
 
 @dataclass
@@ -208,11 +210,11 @@ class DimsePeer:
 
     def _send(self, event: Any, found: list[Dataset]) -> Iterator[Any]:
         faults = self.faults
-        yield len(found)
+        yield 60_000 if faults.repeats else len(found)
         if faults.get_status:
             yield faults.get_status, None
             return
-        for n, one in enumerate(found):
+        for n, one in enumerate(itertools.chain(found, itertools.repeat(found[-1]) if faults.repeats else ())):
             if event.is_cancelled:
                 self.cancelled.set()
                 yield 0xFE00, None

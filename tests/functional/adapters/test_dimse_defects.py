@@ -18,6 +18,7 @@ from service.ingest.dicom.json_model import DicomJson, read_dicom_json
 from service.ingest.source import Cursor, Fatal, Level, Limits, Pulled, RawRecord, Retriable, SourceConfig
 from tests.support.archives import Instance, ct, dx_two_sides, named, rejection_note, two_patients, us_cine
 from tests.support.dimse_peer import AET, DimsePeer, Faults
+from tests.support.orthanc import free_port
 
 pytestmark = pytest.mark.slow
 NOW = datetime(2026, 11, 20, 4, tzinfo=UTC)
@@ -343,3 +344,21 @@ def test_archive_with_one_association_for_us_is_read_in_turns_or_says_that_it_is
         with pytest.raises(Retriable) as told:
             pull(config(archive))
     assert told.value.code == "busy"
+
+
+@pytest.mark.parametrize("stranger", ["", "1.2.3.4.5"], ids=["the-same", "nobody-asked"])
+@pytest.mark.parametrize("retrieve", ["get", "move"])
+def test_archive_that_never_stops_sending_is_left_and_the_rows_are_taken(
+    archive: DimsePeer, stranger: str, retrieve: str
+) -> None:
+    images = ct(n=2, size=8)
+    archive.put(images)
+    archive.faults.repeats, archive.faults.sends_uid = True, stranger
+    limits = dataclasses.replace(LIMITS, answer_seconds=0.4)
+    port = free_port()
+    archive.move_to = ("127.0.0.1", port)
+    started = time.monotonic()
+    batches = pull(config(archive, limits=limits, retrieve=retrieve, receive_host="127.0.0.1", receive_port=port))
+    assert time.monotonic() - started < 6
+    found = read(records(batches)[key(images)]).instances
+    assert {one.sop_uid for _, one in found} == {one.sop_uid for one in images}
