@@ -118,8 +118,8 @@ class Listing:
     """All keys that exist at the source within `scope` (a stable name, such as `Observation` or `studies/2026-11-20`),
     completely. What was pulled in that scope before and is missing twice in a row counts as deleted there.
 
-    `expected` are those of the keys that must have been given by now: what was not is asked for by its key, which
-    `FetchesByKey` can; and so is what was given and has `changed` since, where the source says when a record last did."""
+    `expected` are those of the keys that must have been given by now. What was not is asked for by its key, where the
+    source can (`FetchesByKey`), and so is what has `changed` since it was given, where it says when a record did."""
 
     scope: str
     keys: frozenset[str]
