@@ -40,12 +40,12 @@ from service.retrieval.cache import ImageCache
 from service.retrieval.checks import Checks
 from service.retrieval.indexed import Indexed
 from service.retrieval.lines import Archives, Lines
-from service.retrieval.listing import Listing
 from service.retrieval.openings import Openings
 from service.retrieval.pictures import Pictures
 from service.retrieval.rendering.pool import Renderers
 from service.retrieval.retrieve import Retrieval, Room
 from service.retrieval.rights import Rights
+from service.retrieval.search import Search
 from service.retrieval.transfers import Transfers
 from service.security.keys import KeyRing
 from service.security.tokens import Tokens
@@ -143,7 +143,7 @@ def open_images(
         transfers,
         Pictures(database, transfers, cache, Renderers(settings.renderers)),
         Openings(database, audit, journal, commits.durable),
-        Listing(database, keys, rights, journal, audit),
+        Search(database, keys, rights, journal, audit),
         settings.slow_link_mbits * 1_000_000 / 8,
     )
     return Retrieval(room)

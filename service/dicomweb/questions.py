@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from service.domain.errors import Fault, InvalidInput
 from service.ingest.archive import is_exact, is_uid
-from service.retrieval.listing import Wanted
+from service.retrieval.search import Wanted
 
 _KEYWORDS = {
     "0020000D": "StudyInstanceUID", "00100020": "PatientID", "00080050": "AccessionNumber",

@@ -11,7 +11,7 @@ from service.dicomweb.questions import Question
 from service.domain.person import PatientFacts
 from service.ingest.archive import HeldInstance
 from service.ingest.port import SeriesFacts
-from service.retrieval.listing import ListedStudy
+from service.retrieval.search import FoundStudy
 
 Row = dict[str, dict[str, Any]]
 _FIRST_HAN = "\u3400"
@@ -25,12 +25,12 @@ class Rows:
         self._base = base
         self._zone = zone
 
-    def studies(self, found: Iterable[ListedStudy], question: Question) -> list[Row]:
+    def studies(self, found: Iterable[FoundStudy], question: Question) -> list[Row]:
         """A row for each study that fits the question's dates and modalities."""
         rows = ((one, self.study(one)) for one in found)
         return [row for one, row in rows if _fits(one, row, question)]
 
-    def study(self, one: ListedStudy) -> Row:
+    def study(self, one: FoundStudy) -> Row:
         """Study and patient attributes."""
         day, time = self._started(one)
         modalities = sorted({text for series in one.series if (text := str(series.facts.get("Modality") or ""))})
@@ -47,7 +47,7 @@ class Rows:
             **_value("00201208", "IS", sum(series.instances for series in one.series)),
         }
 
-    def series(self, one: ListedStudy, question: Question) -> list[Row]:
+    def series(self, one: FoundStudy, question: Question) -> list[Row]:
         """A row for each series that fits, of a study that does; one series may have stood in several groups of
         headers."""
         if not self.studies([one], question):
@@ -63,7 +63,7 @@ class Rows:
             and question.modality in ("", row["00080060"].get("Value", [""])[0])
         ]
 
-    def _series(self, one: ListedStudy, uid: str, members: Sequence[SeriesFacts]) -> Row:
+    def _series(self, one: FoundStudy, uid: str, members: Sequence[SeriesFacts]) -> Row:
         facts = members[0].facts
         return {
             **_value("00080060", "CS", str(facts.get("Modality") or "")),
@@ -90,7 +90,7 @@ class Rows:
             **_value("00280011", "US", one.columns),
         }
 
-    def _started(self, one: ListedStudy) -> tuple[str, str]:
+    def _started(self, one: FoundStudy) -> tuple[str, str]:
         """Day and time as far as they are known, in the network's zone."""
         said = sorted(text for series in one.series if (text := str(series.facts.get("started") or "")))
         if not said:
@@ -132,7 +132,7 @@ def _value(tag: str, vr: str, *values: Any) -> Row:
     return {tag: {"vr": vr, "Value": said} if said else {"vr": vr}}
 
 
-def _fits(one: ListedStudy, row: Row, question: Question) -> bool:
+def _fits(one: FoundStudy, row: Row, question: Question) -> bool:
     first, last = question.dates
     day = row["00080020"].get("Value", [""])[0]
     if (first and day < first) or (last and not "" < day <= last):

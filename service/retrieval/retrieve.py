@@ -24,10 +24,10 @@ from service.retrieval.checks import Checks
 from service.retrieval.errors import ImagesRefused
 from service.retrieval.indexed import Indexed
 from service.retrieval.lines import Lines
-from service.retrieval.listing import ListedStudy, Listing, Wanted
 from service.retrieval.openings import Opening, Openings
 from service.retrieval.pictures import Pictures
 from service.retrieval.rights import Grant, Rights
+from service.retrieval.search import FoundStudy, Search, Wanted
 from service.retrieval.together import Together
 from service.retrieval.transfers import Pieces, Transfers
 from service.security.caller import Caller
@@ -48,7 +48,7 @@ class Room:
     transfers: Transfers
     pictures: Pictures
     openings: Openings
-    listing: Listing
+    search: Search
     slow_link: float  # bytes a second
 
 
@@ -90,9 +90,9 @@ class Retrieval:
         await room.openings.refused(caller, grants[0], code)
         raise trouble_
 
-    async def find(self, wanted: Wanted, caller: Caller) -> list[ListedStudy]:
+    async def find(self, wanted: Wanted, caller: Caller) -> list[FoundStudy]:
         """The studies that fit and that the caller may open. NotPermitted for roles that open no images."""
-        return await asyncio.to_thread(self._room.listing.find, wanted, caller)
+        return await asyncio.to_thread(self._room.search.find, wanted, caller)
 
     async def list_instances(self, opening: Opening, series_uid: str) -> tuple[HeldInstance, ...]:
         """The instances of a series as its archive lists them."""

@@ -20,7 +20,7 @@ from service.dicomweb.views import read_view
 from service.domain.errors import InvalidInput
 from service.edge.errors import NotAcceptable
 from service.ingest.archive import View
-from service.retrieval.listing import Wanted
+from service.retrieval.search import Wanted
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 RELATED = 'multipart/related; type="application/dicom"'

@@ -43,7 +43,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedStudy:
+class FoundStudy:
     """A study that the caller may open: who holds it, its series as their headers tell, its patient there."""
 
     held: StudyHeld
@@ -55,7 +55,7 @@ class ListedStudy:
         return next((str(text) for one in self.series if (text := one.facts.get(keyword))), "")
 
 
-class Listing:
+class Search:
     """Finds studies for callers; every answer is audited."""
 
     def __init__(self, database: Database, keys: KeyRing, rights: Rights, journal: Journal, audit: AuditLog) -> None:
@@ -65,14 +65,14 @@ class Listing:
         self._journal = journal
         self._audit = audit
 
-    def find(self, wanted: Wanted, caller: Caller) -> list[ListedStudy]:
+    def find(self, wanted: Wanted, caller: Caller) -> list[FoundStudy]:
         """The studies, in the order of their UIDs. NotPermitted for roles that open no images."""
         caller.require(Role.CLINICIAN, Role.SYSTEM)
         with self._database.read() as conn:
             held = [one for one in self._candidates(conn, wanted, caller) if one.state in _LISTED]
             visible = self._rights.visible(conn, caller, held)
             unique = {(one.study_uid, one.institution): one for one in visible}
-            found = [self._listed(conn, unique[key]) for key in sorted(unique)]
+            found = [self._found(conn, unique[key]) for key in sorted(unique)]
         fitting = [one for one in found if one.series and wanted.accession in ("", one.fact("AccessionNumber"))]
         self._note(caller, fitting)
         return fitting
@@ -106,15 +106,15 @@ class Listing:
         rows = _RECORDS.rows(conn, tokens, own=institution)
         return [(row.id, None if row.facts is None else open_facts(self._keys, row.id, row.facts)) for row in rows]
 
-    def _listed(self, conn: Connection, held: StudyHeld) -> ListedStudy:
+    def _found(self, conn: Connection, held: StudyHeld) -> FoundStudy:
         session = Session(self._database, conn, self._keys, held.institution, 0)
         found = find_series(session, [held.study_uid]).get(held.study_uid, [])
         series = tuple(one for one in found if one.instances > 0)
         numbers = {str(one.facts.get("PatientID") or "") for one in series}
         known = self._records(conn, held.institution, numbers.pop()) if len(numbers) == 1 else []
-        return ListedStudy(held, series, next((facts for _, facts in known if facts is not None), None))
+        return FoundStudy(held, series, next((facts for _, facts in known if facts is not None), None))
 
-    def _note(self, caller: Caller, found: list[ListedStudy]) -> None:
+    def _note(self, caller: Caller, found: list[FoundStudy]) -> None:
         subject, now = f"Institution/{caller.institution}", self._database.now_us()
         detail = {"holdings": [one.held.id for one in found[:200]], "count": len(found)}
         entry = AuditEntry.by(caller, now, Action.IMAGES_LISTED, subject, detail)
