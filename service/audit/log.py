@@ -18,6 +18,7 @@ from sqlalchemy import Connection, bindparam, exc, insert, select, update
 
 from service.audit.events import Action
 from service.domain.errors import Unavailable
+from service.registry import bulk
 from service.registry.columns import storable
 from service.registry.database import Database
 from service.registry.tables import audit, audit_head
@@ -28,7 +29,6 @@ GENESIS = bytes(32)
 """The hash before the first entry."""
 
 _HEAD = select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1)
-_APPEND = insert(audit)
 _FIRST = insert(audit_head)
 _MOVE = (
     update(audit_head)
@@ -110,7 +110,7 @@ class AuditLog:
                 seq += 1
                 row["seq"], row["previous"] = seq, last
                 last = row["hash"] = entry_hash(last, row)
-            conn.execute(_APPEND, rows)
+            bulk.add(conn, audit, rows)
             mac = head_mac(self._keys, seq, last)
             if head is None:
                 conn.execute(_FIRST, {"id": 1, "seq": seq, "hash": last, "mac": mac})

@@ -13,9 +13,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Table
 
 from service.domain.errors import TestOnceError, Unavailable
+from service.registry import bulk
 from service.registry.database import Database
 
 _LARGEST_BATCH = 256
@@ -40,12 +41,13 @@ def once(conn: Connection, make: Callable[[Connection], T]) -> T:
 
 
 def add_rows(conn: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Inserts rows; within a shared transaction together with those of its other works, one statement a table."""
+    """Inserts rows that all have the same columns; within a shared transaction together with those of its other works,
+    one statement a table."""
     gathered: dict[Table, list[dict[str, Any]]] | None = conn.info.get(_GATHERED)
     if gathered is not None:
         gathered.setdefault(table, []).extend(rows)
     elif rows:
-        conn.execute(insert(table), list(rows))
+        bulk.add(conn, table, rows)
 
 
 def flush(conn: Connection) -> None:
@@ -53,7 +55,7 @@ def flush(conn: Connection) -> None:
     work that must see what those before it did, and changes what those after it ask."""
     gathered: dict[Table, list[dict[str, Any]]] = conn.info.get(_GATHERED) or {}
     for table, rows in gathered.items():
-        conn.execute(insert(table), rows)
+        bulk.add(conn, table, rows)
     gathered.clear()
     conn.info.get(_ONCE, {}).clear()
 
