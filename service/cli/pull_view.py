@@ -87,7 +87,7 @@ def _remarks(one: Done) -> Iterator[str]:
     elif one.outcome.stopped:
         yield f"{one.source}: stopped; the next run goes on from here"
     if one.outcome is not None and one.outcome.warning:
-        yield f"{one.source} warning: {one.outcome.warning}"
+        yield f"{one.source} warning: {one.outcome.warning.en}"
     if one.rejected:
         yield f"{one.source}: {one.rejected} rejected are kept: testonce rejected list"
 
@@ -102,7 +102,7 @@ def watch_line(source: str, outcome: Outcome | None, error: TestOnceError | None
     if outcome.error is not None:
         return f"{at} {source} FAILED: {outcome.error.code}: {outcome.error.message}"
     found = ", ".join(f"{n} {what}" for what, n in counts_of(outcome).items() if n)
-    warning = f"; warning: {outcome.warning}" if outcome.warning else ""
+    warning = f"; warning: {outcome.warning.en}" if outcome.warning else ""
     return f"{at} {source}: {found or 'nothing new'}{warning}" if found or warning else None
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from service.domain.network import Network
 from service.pulling.leases import is_dead
+from service.pulling.unbelieved import Unbelieved
 from service.registry.columns import from_us, to_us
 from service.registry.database import Database
 from service.registry.missed import MOST_TRIES, count_missed
@@ -198,7 +199,8 @@ def _warnings(
             "its filters and at the account's rights",
         )
     if known.warning:
-        yield Warn("not-believed", f"来源大量记录同时消失，未予采信：{known.warning}", known.warning)
+        unbelieved = Unbelieved.read(known.warning)
+        yield Warn("not-believed", unbelieved.zh, unbelieved.en)
     late = _overdue_for(known, now)
     if late is not None and not running and late > max(2 * settings.every, _LEAST_OVERDUE) and settings.may_run(now):
         yield Warn(

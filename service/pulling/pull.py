@@ -169,7 +169,9 @@ class Puller:
                 "finished_at": now, "due_at": now + _us(settings.every), "failures": 0, "reached_at": now,
                 "error_class": None, "error_code": None, "error": None,
             }  # fmt: skip
-            return said | {"warning": outcome.warning} if outcome.listed else said
+            if not outcome.listed:
+                return said
+            return said | {"warning": outcome.warning.as_text() if outcome.warning else None}
         failures = store.state().failures + 1
         is_fatal = isinstance(error, Fatal)
         said = {

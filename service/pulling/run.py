@@ -20,6 +20,7 @@ from service.ingest.pipeline import Document, Loader
 from service.ingest.source import Cursor, Limits, Pulled, Retriable, SourceError
 from service.pulling.promises import check_batch, own_mistakes
 from service.pulling.store import Kept, PullStore
+from service.pulling.unbelieved import Unbelieved
 from service.registry.pulling import LeaseLost, PulledDocument
 
 _READ_BYTES = 4 * 1024 * 1024
@@ -64,7 +65,7 @@ class Outcome:
     ignored: dict[str, int] = field(default_factory=dict)
     counts: LoadCounts = field(default_factory=LoadCounts)
     error: SourceError | None = None
-    warning: str | None = None
+    warning: Unbelieved | None = None
     watermark: datetime | None = None
     listed: bool = False
     stopped: bool = False

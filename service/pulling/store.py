@@ -17,6 +17,7 @@ from service.ingest.source import Listing, Pulled, RawRecord
 from service.pulling.leases import is_dead
 from service.pulling.packing import Packed, key_of, pack, tombstones, too_large
 from service.pulling.promises import with_storable_key
+from service.pulling.unbelieved import Unbelieved
 from service.registry import documents as document_rows
 from service.registry import images, missed, source_states
 from service.registry import pulling as rows
@@ -43,7 +44,7 @@ class Kept:
     known: int = 0
     deleted: int = 0
     fetched: int = 0
-    warning: str | None = None
+    warning: Unbelieved | None = None
     ignored: dict[str, int] = field(default_factory=dict)
 
 
@@ -140,10 +141,7 @@ class PullStore:
         and is not here is missed. Where very much is missing at the source nothing of it is believed."""
         missing, total = rows.find_missing(session, self.source, listing.scope, listing.keys, run_started)
         if len(missing) > _FEW and len(missing) > total * _MOST_VANISHED:
-            kept.warning = (
-                f"{len(missing)} of {total} records of {listing.scope} are missing at the source: too many to be "
-                "deletions; nothing was withdrawn. Mend the source's view, or its account's rights"
-            )
+            kept.warning = Unbelieved(len(missing), total, listing.scope)
             return []
         expected = listing.expected & listing.keys
         missed.note_listed(session, self.source, listing.scope, listing.keys, expected, listing.changed)

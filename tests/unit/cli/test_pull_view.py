@@ -8,6 +8,7 @@ from service.cli.pull_view import Done, arrivals, complaints, counts_of, lines, 
 from service.domain.errors import Unavailable
 from service.ingest.source import Retriable
 from service.pulling.run import At, Outcome
+from service.pulling.unbelieved import Unbelieved
 
 
 def outcome(**more: object) -> Outcome:
@@ -61,7 +62,7 @@ def test_the_same_trouble_is_told_once_a_minute(capsys: pytest.CaptureFixture[st
     (outcome(), "city: 10 received, 1 new, 1 updated, 5 unchanged, 3 ignored, 1 rejected, 1 deleted"),
     (Outcome("city"), None),
     (None, None),
-    (Outcome("city", warning="300 of 400 are missing"), "city: nothing new; warning: 300 of 400 are missing"),
+    (Outcome("city", warning=Unbelieved(300, 400, "x")), f"city: nothing new; warning: {Unbelieved(300, 400, 'x').en}"),
     (Outcome("city", error=Retriable("slow", "too slow")), "city FAILED: slow: too slow"),
 ])  # fmt: skip
 def test_a_run_is_told_in_one_line_where_there_is_something_to_tell(given: Outcome | None, said: str | None) -> None:
