@@ -25,7 +25,7 @@ source_state = Table(
     Column("error_class", String(10)),  # retriable | fatal
     Column("error_code", String(40)),
     Column("error", Text),  # for an engineer; nothing of a patient
-    Column("warning", Text),  # such as: too much has vanished to be believed
+    Column("warning", Text),  # missing|total|scope of a listing that is not believed
     Column("reached_at", BigInteger),  # the last probe or transfer that worked
     Column("unreached_at", BigInteger),  # the last that did not
     Column("probe_due_at", BigInteger),
