@@ -186,6 +186,8 @@ def _trouble(words: str) -> str:
         return "the database's disk is full; make room"
     if "readonly" in words or "read-only" in words:
         return "the database cannot be written; check who owns its files and how the server runs"
+    if "unable to open" in words:
+        return "the database file cannot be opened; check who owns its folder, its rights, and that it is not read-only"
     if "deadlock" in words or "serialize" in words:
         return "the database undid this because of another writer; try again"
     if "not a database" in words or "malformed" in words:

@@ -51,6 +51,12 @@ def test_absent_file_is_not_made_unasked(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_file_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    (tmp_path / "t.db").mkdir()  # a folder cannot be opened, by root neither; a file on a read-only disk says the same
+    with pytest.raises(Unavailable, match="cannot be opened; check who owns its folder"):
+        Database.open(f"sqlite:///{tmp_path}/t.db")
+
+
 def test_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     path = tmp_path / "text.db"
     path.write_text("this is no database, though it is long enough to look like one" * 20)
