@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from adapters.fhir.byid import ById
 from adapters.fhir.check import check
 from adapters.fhir.cursor import State, TypeState, read_cursor
 from adapters.fhir.deletions import deleted_since, is_listing_due, listing_of, way_of
 from adapters.fhir.followup import FollowUp
-from adapters.fhir.options import read_options
+from adapters.fhir.options import Options, read_options
 from adapters.fhir.pages import Row
 from adapters.fhir.questions import ACCEPT, LOCAL, Server, open_server
 from adapters.fhir.sweep import Sweep
@@ -29,7 +28,7 @@ def open_source(config: SourceConfig) -> FhirSource:
 class FhirSource:
     """A FHIR R4 server (`service.ingest.source.Source`)."""
 
-    def __init__(self, config: SourceConfig, client: GuardedClient, options: Any) -> None:
+    def __init__(self, config: SourceConfig, client: GuardedClient, options: Options) -> None:
         self._config = config
         self._client = client
         self._options = options
