@@ -71,8 +71,11 @@ class Finder:
 
     def _take(self, row: Row, day: date, found: Found, seen: set[tuple[str, str]]) -> None:
         uid, patient = row.uid(queries.STUDY_UID), row.values.text(queries.PATIENT_ID)
-        if read_date(row.values.text(queries.STUDY_DATE)) != day.isoformat():
-            found.ignore("other-date")
+        dated, named = row.values.text(queries.STUDY_DATE), row.values.text(queries.STUDY_UID)
+        if not (dated and named):
+            found.is_whole = False  # one that does not say which it is may be any
+        if read_date(dated) != day.isoformat():
+            found.ignore("other-date" if dated else "undated")
         elif not uid:
             found.ignore("invalid-uid")
         elif (uid, patient) not in seen:  # it came with the whole day already

@@ -90,6 +90,7 @@ class DimseSource:
                 if read.ignored:
                     found.ignore("rejection-note", read.ignored)
                 known = self._note(rows, read, before.get(uid))
+                found.is_whole &= read.is_named
                 records += read.records
                 keys.update(one.key for one in read.records if not one.is_deletion)
             after[uid] = known
@@ -125,7 +126,7 @@ class DimseSource:
         counted = rows[0].number(queries.STUDY_INSTANCES)
         is_whole = counted == read.instances and read.is_complete
         is_same = before is not None and before.digest == digest
-        return Known(digest, tuple(read.series), is_whole or is_same, self._minute())
+        return Known(digest, tuple(read.series), read.is_named and (is_whole or is_same), self._minute())
 
     def _finder(self) -> Finder:
         options = self._peer.options

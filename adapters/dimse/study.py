@@ -24,12 +24,14 @@ _SIDE, _FRAME_SIDE = (0x00200062,), (0x52009229, 0x00209071, 0x00209072)
 @dataclass(slots=True)
 class StudyRead:
     """What reading a study gave. `instances` counts those the archive listed; `is_complete` False: some header could
-    not be had, and another try may do better."""
+    not be had, and another try may do better. `is_named` False: the archive did not name all of it, so what it does not
+    name may be there."""
 
     records: list[RawRecord] = field(default_factory=list)
     series: list[str] = field(default_factory=list)
     instances: int = 0
     is_complete: bool = True
+    is_named: bool = True
     ignored: int = 0  # series of rejection notes
 
 
@@ -65,6 +67,8 @@ class StudyReader:
         patient = study.values.text(queries.PATIENT_ID)
         if any(one.values.text(queries.PATIENT_ID) not in ("", patient) for one in rows):
             return two_patients(study_uid, [study, *rows], [one.uid(queries.SERIES_UID) for one in rows])
+        if not rows and study.number(queries.STUDY_INSTANCES):
+            return _without_series(study_uid)
         every = [self._series(study_uid, one, found) for one in rows]
         rejected = self._rejections(every)
         for one in every:
@@ -73,6 +77,10 @@ class StudyReader:
                 found.ignored += 1  # what it says is said with the series it forbids
                 continue
             found.series.append(one.uid)
+            if not one.images and one.row.number(queries.SERIES_INSTANCES) != 0:
+                found.is_named = False
+                found.records.append(_without_images(study_uid, one.uid))
+                continue
             found.records.append(_record(study_uid, study, one, rejected))
         return found
 
@@ -118,6 +126,19 @@ class StudyReader:
         one.headers.found.update(got.found)
         one.headers.broken.update(got.broken)
         return len(got.found) + len(got.broken) == len(sops)
+
+
+def _without_series(study_uid: str) -> StudyRead:
+    reason = "the archive counts instances of the study and names no series of it (SeriesInstanceUID)"
+    key = f"study/{study_uid}"
+    return StudyRead([RawRecord(key, DICOM_JSON, key.encode(), problem=("no-series", reason))], is_named=False)
+
+
+def _without_images(study_uid: str, series_uid: str) -> RawRecord:
+    """Of a series that is listed: what was taken of it stays, as far as it is listed."""
+    key = f"series/{study_uid}/{series_uid}"
+    reason = "the archive lists the series and names no instance of it (SOPInstanceUID)"
+    return RawRecord(key, DICOM_JSON, key.encode(), problem=("no-metadata", reason))
 
 
 def two_patients(study_uid: str, rows: Sequence[Row], series: Sequence[str]) -> StudyRead:

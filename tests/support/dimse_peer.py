@@ -48,6 +48,7 @@ class Faults:
     pending: int = 0xFF00
     foreign_rows: tuple[dict[str, Any], ...] = ()  # further rows of a study query
     image_keys: bool = True  # whether the IMAGE level knows ImageLaterality and ViewPosition
+    omits: str = ""  # this key is in no row
     get_status: int = 0
     leaves_out: frozenset[str] = frozenset()  # SOPInstanceUIDs it lists and does not send
     sends_instead: Instance | None = None
@@ -170,6 +171,8 @@ class DimsePeer:
             row[0x00080005] = members[0].get_item(0x00080005)
         for element in asked:
             keyword = element.keyword
+            if keyword == self.faults.omits:
+                continue
             if keyword in _COUNTS:
                 uid = members[0][_COUNTS[keyword]].value
                 same = [one for _, one in self.instances.values() if one[_COUNTS[keyword]].value == uid]

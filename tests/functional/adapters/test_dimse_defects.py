@@ -362,3 +362,35 @@ def test_archive_that_never_stops_sending_is_left_and_the_rows_are_taken(
     assert time.monotonic() - started < 6
     found = read(records(batches)[key(images)]).instances
     assert {one.sop_uid for _, one in found} == {one.sop_uid for one in images}
+
+
+@pytest.mark.parametrize(("omitted", "reason"), [("StudyDate", "undated"), ("StudyInstanceUID", "invalid-uid")])
+def test_day_whose_rows_do_not_say_what_they_are_tells_no_deletions(
+    archive: DimsePeer, omitted: str, reason: str
+) -> None:
+    archive.put(ct(n=1, size=8))
+    archive.faults.omits = omitted
+    batches = pull(config(archive))
+    assert sum(one.ignored.get(reason, 0) for one in batches) == 1
+    assert "studies/2026-11-18" not in listings(batches)
+
+
+@pytest.mark.parametrize(("omitted", "code"), [("SeriesInstanceUID", "no-series"), ("SOPInstanceUID", "no-metadata")])
+def test_study_of_which_the_archive_names_no_part_waits_and_takes_nothing_back(
+    archive: DimsePeer, omitted: str, code: str
+) -> None:
+    images = ct(n=2, size=8)
+    archive.put(images)
+    taken = pull(config(archive))
+    archive.faults.omits = omitted
+    archive.put(ct(n=2, size=8, StudyDescription="another"))  # the row says something else: it is read again
+    first = pull(config(archive), taken[-1].cursor)
+    (found,) = records(first).values()
+    assert found.problem
+    assert found.problem[0] == code
+    assert images[0].study_uid in found.key
+    assert "studies/2026-11-18" not in listings(first)
+    second = pull(config(archive), first[-1].cursor)
+    archive.faults.omits = ""
+    mended = records(pull(config(archive), second[-1].cursor))
+    assert mended[key(images)].problem is None
