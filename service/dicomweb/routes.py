@@ -12,6 +12,7 @@ from starlette.background import BackgroundTask
 
 from service.dicomweb.accept import BULK, DICOM, JSON, Accepted, choose_form, choose_picture, read_accept, require_json
 from service.dicomweb.answers import stream
+from service.dicomweb.leaving import LEFT, unless_left
 from service.dicomweb.questions import read_question
 from service.dicomweb.rows import Row, Rows
 from service.dicomweb.views import read_view
@@ -135,7 +136,9 @@ class DicomWeb:
             raise InvalidInput("the picture cannot be made", [Fault(f"query {name}", "given twice") for name in twice])
         view = read_view(request.query_params, choose_picture(_accepted(request)), is_thumbnail=is_thumbnail)
         place, opening, _ = await self._opened(request)
-        drawn = await self._images.picture(opening, place, numbers[0], view)
+        drawn = await unless_left(request, self._images.picture(opening, place, numbers[0], view))
+        if drawn is None:
+            return Response(status_code=LEFT)
 
         async def left() -> None:
             await self._images.gave_picture(opening, drawn, numbers[0], view)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 from dataclasses import replace
 from email.parser import BytesParser
 from typing import Any
@@ -342,13 +343,27 @@ def test_caller_who_goes_away_ends_the_transfer(imaging: ImagingWorld) -> None:
     assert imaging.ask(imaging.path("metadata")).status_code == 200  # its place is free again
 
 
-def told(imaging: ImagingWorld, path: str, leaves_after: int | None = None) -> list[dict[str, Any]]:
+def test_picture_that_nobody_waits_for_any_more_is_not_drawn(imaging: ImagingWorld) -> None:
+    imaging.decide()
+    imaging.archive.hold = threading.Event()
+    paths = [imaging.path("rendered", sop=one.sop_uid) for one in SLICES] * 5
+    for path in paths:
+        assert told(imaging, path, leaves_after=0, accept="image/jpeg")[0]["status"] == 499
+    imaging.archive.hold.set()
+    assert imaging.ask(paths[0]).status_code == 200  # a viewer that scrolled on does not wait for what it left
+    assert imaging.archive.open_now == 0
+    assert imaging.archive.count("rendered") <= 3  # two were on their way
+
+
+def told(
+    imaging: ImagingWorld, path: str, leaves_after: int | None = None, accept: str = RELATED
+) -> list[dict[str, Any]]:
     """What the application sends; the caller leaves after so many messages."""
     authorization = imaging.headers()["Authorization"].encode()
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "method": "GET", "path": path, "raw_path": path.encode(),
         "query_string": b"", "scheme": "http", "server": ("test", 80), "client": ("test", 1), "http_version": "1.1",
-        "headers": [(b"authorization", authorization), (b"accept", RELATED.encode())],
+        "headers": [(b"authorization", authorization), (b"accept", accept.encode())],
     }  # fmt: skip
     sent: list[dict[str, Any]] = []
 
@@ -359,6 +374,9 @@ def told(imaging: ImagingWorld, path: str, leaves_after: int | None = None) -> l
         async def receive() -> Any:
             if (first := next(asked, None)) is not None:
                 return first
+            if leaves_after == 0:
+                await asyncio.sleep(0.02)
+                left.set()
             await left.wait()
             return {"type": "http.disconnect"}
 
