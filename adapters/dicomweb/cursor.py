@@ -27,12 +27,13 @@ def look_of(facts: Collection[str]) -> str:
 class Progress:
     """`through`: all days up to it were read. `studies` of each recent day, by a short hash of the study's UID: how it
     looked, and what was done. `older`: how the days before them looked, one of which is listed again in each run;
-    `swept` is the last that was."""
+    `swept` is the last that was. `undated`: when studies without a date were last looked for (ISO 8601)."""
 
     through: date | None = None
     studies: dict[str, dict[str, tuple[str, int]]] = field(default_factory=dict)
     older: dict[str, str] = field(default_factory=dict)
     swept: str = ""
+    undated: str = ""
 
     @classmethod
     def of(cls, cursor: Cursor | None) -> Progress:
@@ -49,13 +50,15 @@ class Progress:
             },
             dict(cursor.get("older") or {}),
             cursor.get("swept") or "",
+            cursor.get("undated") or "",
         )
 
     def to_cursor(self) -> Mapping[str, Any]:
         """The cursor of this progress."""
         days = {day: {key: list(one) for key, one in found.items()} for day, found in self.studies.items()}
         through = self.through.isoformat() if self.through else None
-        return {"through": through, "studies": days, "older": dict(self.older), "swept": self.swept}
+        told = {"through": through, "studies": days, "older": dict(self.older), "swept": self.swept}
+        return {**told, "undated": self.undated} if self.undated else told
 
     def known(self, day: date, study_uid: str) -> tuple[str, int]:
         """How the study looked and what was done with it; ("", SEEN) for a new one."""
@@ -70,6 +73,11 @@ class Progress:
         names = {_short(one) for one in study_uids}
         found = self.studies.get(day.isoformat(), {})
         self.studies[day.isoformat()] = {key: one for key, one in found.items() if key in names}
+
+    def leave(self, day: date) -> None:
+        """Forgets what was seen of a day that is none of those that have their turn."""
+        self.studies.pop(day.isoformat(), None)
+        self.older.pop(day.isoformat(), None)
 
     def forget_before(self, recent: date, older: date) -> None:
         """Forgets the days that are not listed in every run any more, and those that are never listed again."""

@@ -92,6 +92,24 @@ class Days:
             self._add_series(found, day)
         return found
 
+    def undated(self) -> Day:
+        """The studies whose StudyDate is empty, or no date: no question by date finds them, so all studies there are
+        are listed. Raises SourceError."""
+        found = Day()
+        try:
+            rows = self.questions.search("studies", keep=lambda row: read_date(row.text(_DATE)) is None)
+        except Truncated as cut:
+            rows, found.is_whole = cut.rows, False
+        for row in rows:
+            if is_uid(row.text(STUDY)):
+                self._note(found, row)
+            else:
+                found.ignored["invalid-uid"] += 1
+                found.is_whole = False
+        for study in found.studies.values():
+            self._add_series_of(study, found)
+        return found
+
     def _studies(self, day: date, found: Day) -> list[Row]:
         keys = [("StudyDate", f"{day:%Y%m%d}")]
         try:
@@ -117,10 +135,13 @@ class Days:
         elif read_date(dated) != day.isoformat():
             found.ignored["other-date" if dated else "undated"] += 1
         else:
-            study = found.studies.setdefault(uid, ListedStudy(uid))
-            study.patients.add(row.text(PATIENT_ID))
-            study.facts.add("|".join(row.text(tag) for tag in _LOOK))
-            study.started = self._started(day, row.text(_TIME))
+            self._note(found, row).started = self._started(day, row.text(_TIME))
+
+    def _note(self, found: Day, row: Row) -> ListedStudy:
+        study = found.studies.setdefault(row.text(STUDY), ListedStudy(row.text(STUDY)))
+        study.patients.add(row.text(PATIENT_ID))
+        study.facts.add("|".join(row.text(tag) for tag in _LOOK))
+        return study
 
     def _started(self, day: date, text: str) -> datetime:
         time = read_time(text) or "00:00:00"

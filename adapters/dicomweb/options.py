@@ -10,8 +10,8 @@ from adapters.transport.options import own_options
 from service.ingest.source import SourceConfig
 
 _RANGES = {
-    "days_back": (1, 60), "sweep_days": (0, 400), "page": (1, 10_000), "settle_seconds": (0, 600), "days_ahead": (0, 2),
-    "images_per_second": (1, 100_000), "image_connections": (1, 64),
+    "days_back": (1, 60), "sweep_days": (0, 400), "undated_hours": (0, 24 * 366), "page": (1, 10_000),
+    "settle_seconds": (0, 600), "days_ahead": (0, 2), "images_per_second": (1, 100_000), "image_connections": (1, 64),
 }  # fmt: skip
 
 
@@ -21,6 +21,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: date | None = None  # the first run begins with this StudyDate; None: with `days_back`
     days_back: int = 3  # days that every run reads again: studies grow, change and vanish
     sweep_days: int = 30  # older days, of which each run lists one again: for what comes late, or is deleted late
+    undated_hours: float = 0.0  # between two listings of all studies, for those without a date; 0: never
     days_ahead: int = 1  # modalities whose clock is ahead date their studies tomorrow
     page: int = 200  # rows asked for at once
     settle_seconds: float = 10.0  # a study is complete when its count is the same after so long

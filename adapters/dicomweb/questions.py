@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -52,23 +52,28 @@ class Questions:
         self._most_pages = most_pages
         self.server_time: datetime | None = None  # of the last answer that told one
 
-    def search(self, path: str, keys: Keys = (), fields: Sequence[str] = ()) -> list[Row]:
-        """All rows, page by page, none twice.
+    def search(
+        self, path: str, keys: Keys = (), fields: Sequence[str] = (), keep: Callable[[Row], bool] = lambda _row: True
+    ) -> list[Row]:
+        """All rows, page by page, none twice; of them those to `keep`.
 
         A page may be shorter than asked for: archives cut at a limit of their own, mostly without a word; so a page
         is the last one when it is empty, or short and not of a round length. Raises Truncated where `offset` is
         ignored and the length of the first page is one at which lists are cut; Fatal `too-many-pages`."""
-        found: dict[tuple[str, ...], Row] = {}
+        found: set[tuple[str, ...]] = set()
+        kept: list[Row] = []
         offset = 0
         for _ in range(self._most_pages):
             rows = self._rows(path, keys, fields, offset)
             known = len(found)
             for one in rows:
-                found.setdefault(_identity(one), one)
+                if (name := _identity(one)) not in found:
+                    found.add(name)
+                    kept += [one] if keep(one) else []
             if rows and len(found) == known and (known == self._page or known % _CUTS == 0):
-                raise Truncated(list(found.values()))
+                raise Truncated(kept)
             if len(found) == known or (len(rows) != self._page and len(rows) % _ROUND):
-                return list(found.values())
+                return kept
             offset += len(rows)
         raise Fatal("too-many-pages", f"a list has more than {self._most_pages} pages; raise the limit or enlarge page")
 

@@ -25,6 +25,7 @@ _BATCH_RECORDS = 64
 _BATCH_BYTES = 8 * 1024 * 1024
 _MOST_FAILURES = 5  # of studies in one run, before it is the archive that fails
 _ONE_DAY = timedelta(days=1)
+_UNDATED = date.min  # stands for the day of studies without one
 
 
 @dataclass(slots=True)
@@ -133,10 +134,21 @@ class DicomWebSource:
         if older is not None and older < first:
             yield from self._pull_day(run, older, with_listing=True)
             run.progress.studies.pop(older.isoformat(), None)
+        if self._is_undated_due(run):
+            yield from self._pull_day(run, _UNDATED, with_listing=True)
+            run.progress.leave(_UNDATED)
         oldest = run.closing - self._options.sweep_days * _ONE_DAY
         run.progress.forget_before(min(run.failed or run.closing, run.closing), oldest)
         yield run.pulled(_Batch(), last)
         run.check_failures(1)
+
+    def _is_undated_due(self, run: _Run) -> bool:
+        """Whether it is time to list all studies, for those without a date; if so it counts as done."""
+        now, last, hours = self._now(), run.progress.undated, self._options.undated_hours
+        if not hours or (last and now - datetime.fromisoformat(last) < timedelta(hours=hours)):
+            return False
+        run.progress.undated = now.isoformat(timespec="seconds")
+        return True
 
     def _new_run(self, progress: Progress) -> _Run:
         today = self._today()
@@ -153,7 +165,7 @@ class DicomWebSource:
 
     def _pull_day(self, run: _Run, day: date, with_listing: bool) -> Iterator[Pulled]:
         """The day's studies that are complete; `with_listing` once in a run: what two listings miss is deleted."""
-        found = self._days.read(day)
+        found = self._days.undated() if day == _UNDATED else self._days.read(day)
         batch = _Batch(ignored=found.ignored)
         run.waiting.pop(day, None)
         run.progress.keep_only(day, found.studies)
@@ -219,7 +231,7 @@ def open_source(config: SourceConfig) -> DicomWebSource:
 
 
 def _scope(day: date) -> str:
-    return f"studies/{day.isoformat()}"
+    return "studies/undated" if day == _UNDATED else f"studies/{day.isoformat()}"
 
 
 def _is_certain(found: Day) -> bool:

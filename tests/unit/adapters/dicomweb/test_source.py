@@ -284,6 +284,36 @@ def test_archive_that_cuts_its_lists_in_silence_hides_nothing(
     assert [len(one.keys) for one in listings] == ([] if ignores_offset else [25])
 
 
+@pytest.mark.parametrize("date", ["", "unknown"])
+def test_studies_without_a_date_are_found_where_all_may_be_listed(
+    server: DicomWebServer, puller: Puller, date: str
+) -> None:
+    for n in range(12):
+        server.put(small(f"P{n:02}", 1))
+    undated = small("A000999", 1, "" if not date else "20261120", StudyDate=date)
+    server.put(undated)
+    assert key_of(undated[0]) not in {one.key for one in puller.run()}
+    puller.options |= {"undated_hours": 24, "page": 5}
+    listings = []
+    for hours in (0, 1, 24):
+        server.advance(timedelta(hours=hours))
+        listings.append([one.listing for one in puller.batches() if one.scope == "studies/undated" and one.listing])
+    (key,) = {key_of(one) for one in undated}
+    assert [[set(one.keys) for one in some] for some in listings] == [[{key}], [], [{key}]]
+    assert puller.instances == 13
+
+
+def test_archive_that_cuts_the_list_of_all_tells_no_deletion_of_what_has_no_date(
+    server: DicomWebServer, puller: Puller
+) -> None:
+    for n in range(12):
+        server.put(small(f"P{n:02}", 1, StudyDate="", StudyTime=f"{n:02}3000"))
+    puller.options |= {"undated_hours": 24, "page": 10}
+    server.faults.row_limit, server.faults.ignores_offset = 10, True
+    found = [one for one in puller.batches() if one.scope == "studies/undated"]
+    assert (sum(len(one.records) for one in found), [one.listing for one in found if one.listing]) == (10, [])
+
+
 def test_archive_that_cuts_within_an_hour_is_refused(server: DicomWebServer, puller: Puller) -> None:
     for n in range(12):
         server.put(small(f"P{n:02}", 1))
