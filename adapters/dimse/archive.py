@@ -28,7 +28,7 @@ from service.ingest.archive import (
     HeldStudy,
     NotHeld,
     Part,
-    Parts,
+    PartStream,
     Place,
     View,
     require_online,
@@ -78,7 +78,7 @@ class DimseArchive:
         """See `ImageArchive`."""
         return tuple(map(_instance, self._images(place, is_detailed=True)))
 
-    def instances(self, place: Place, transfer_syntax: str = ORIGINAL) -> Parts:
+    def instances(self, place: Place, transfer_syntax: str = ORIGINAL) -> PartStream:
         """See `ImageArchive`. Each is given in the transfer syntax in which the archive holds it."""
         return self._instances(place)
 
@@ -99,7 +99,7 @@ class DimseArchive:
         media = "application/octet-stream"
         yield (Part(media, iter([one]), syntax, place.sop_uid or "", len(one)) for one in found)
 
-    def rendered(self, place: Place, frame: int | None, view: View) -> Parts:
+    def rendered(self, place: Place, frame: int | None, view: View) -> PartStream:
         """Never: DIMSE has no pictures."""
         raise CannotRender("an archive that speaks DIMSE gives instances and no pictures")
 

@@ -146,7 +146,7 @@ class Part:
     size: int | None = None
 
 
-Parts = AbstractContextManager[Iterator[Part]]
+PartStream = AbstractContextManager[Iterator[Part]]
 """Parts one after another: the chunks of one must be taken before the next is asked for. Leaving the block ends the
 transfer, also half way."""
 
@@ -163,17 +163,17 @@ class ImageArchive(Protocol):
     def find_instances(self, place: Place) -> tuple[HeldInstance, ...]:
         """The instances of a series, in no particular order."""
 
-    def instances(self, place: Place, transfer_syntax: str = ORIGINAL) -> Parts:
+    def instances(self, place: Place, transfer_syntax: str = ORIGINAL) -> PartStream:
         """The DICOM files of a study, a series or one instance, as PS3.10 files. Where the archive cannot give the
         transfer syntax, the one in which it holds them."""
 
-    def frames(self, place: Place, numbers: tuple[int, ...], transfer_syntax: str = ORIGINAL) -> Parts:
+    def frames(self, place: Place, numbers: tuple[int, ...], transfer_syntax: str = ORIGINAL) -> PartStream:
         """Frames of one instance (numbers from 1) as bulk data (PS3.18 10.4.1.1.6)."""
 
-    def rendered(self, place: Place, frame: int | None, view: View) -> Parts:
+    def rendered(self, place: Place, frame: int | None, view: View) -> PartStream:
         """One picture of an instance or of one of its frames, by the archive itself. Raises CannotRender."""
 
-    def metadata(self, place: Place) -> Parts:
+    def metadata(self, place: Place) -> PartStream:
         """DICOM JSON (PS3.18 F) of a study, series or instance; no bulk data address of the archive's own in it."""
 
     def probe(self) -> None:

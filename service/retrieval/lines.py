@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Protocol, TypeVar, cast
 
 from service.domain.errors import Unavailable
-from service.ingest.archive import ImageArchive, Part, Parts
+from service.ingest.archive import ImageArchive, Part, PartStream
 
 T = TypeVar("T")
 _MOUTHFUL = 1024 * 1024
@@ -98,11 +98,11 @@ class Transfer:
     """Parts of an archive's answer, taken by the mouthful: one is read while the one before is on its way to the
     caller. The slot is given back when the transfer ends, also half way."""
 
-    def __init__(self, line: Line, start: Callable[[ImageArchive], Parts]) -> None:
+    def __init__(self, line: Line, start: Callable[[ImageArchive], PartStream]) -> None:
         self._line = line
         self._start = start
         self._lock = Lock()  # what is being read is waited for before the transfer is closed
-        self._context: Parts | None = None
+        self._context: PartStream | None = None
         self._pieces: Iterator[Part | bytes] = iter(())
         self._trouble: Exception | None = None
         self._is_over = False

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from service.domain.errors import NotFound
-from service.ingest.archive import ImageArchive, NotHeld, Part, Parts
+from service.ingest.archive import ImageArchive, NotHeld, Part, PartStream
 from service.ingest.source import Skippable, SourceError
 from service.retrieval.checks import Checks, trouble
 from service.retrieval.errors import CannotShow, ImagesRefused
@@ -25,7 +25,7 @@ class Transfers:
         self._lines = lines
         self._checks = checks
 
-    async def pieces(self, opening: Opening, start: Callable[[ImageArchive], Parts]) -> Pieces:
+    async def pieces(self, opening: Opening, start: Callable[[ImageArchive], PartStream]) -> Pieces:
         """The pieces of what `start` asks. NotFound, ImagesRefused, CannotShow for what cannot be used, Unavailable."""
         held = opening.grant.holding
         opening.at_work += 1
@@ -49,7 +49,7 @@ class Transfers:
             opening.at_work -= 1
             opening.used = time.monotonic()
 
-    async def whole(self, opening: Opening, start: Callable[[ImageArchive], Parts], most: int) -> bytes:
+    async def whole(self, opening: Opening, start: Callable[[ImageArchive], PartStream], most: int) -> bytes:
         """All bytes of what `start` asks, which is one part. As `pieces`; CannotShow beyond `most` bytes."""
         body = bytearray()
         pieces = self.pieces(opening, start)
