@@ -59,6 +59,7 @@ _LOST = {
     "tls": (Fatal, "and we do not agree on TLS: check ca_file, client_certificate and client_key, and its certificate"),
     "slow": (Retriable, "said nothing for too long"),
     "cut-off": (Retriable, "ended the connection in the middle of an answer"),
+    "unreadable": (Retriable, "sent what is no DICOM message (PS3.7 9.3, PS3.8 9.3); ask its vendor"),
     "too-large": (Retriable, "sent more than limits.answer_bytes, or a PDU larger than agreed"),
 }
 

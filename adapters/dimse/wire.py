@@ -38,7 +38,7 @@ _config.LOG_RESPONSE_IDENTIFIERS = False
 
 class GuardedSocket(AssociationSocket):
     """The connection of one association. `failure` tells why it ended, where that was the network's doing:
-    `unreachable`, `tls`, `slow`, `cut-off`, `too-large`."""
+    `unreachable`, `tls`, `slow`, `cut-off`, `too-large`, `unreadable`."""
 
     def __init__(self, assoc: Any, silence: float, most: int, **more: Any) -> None:
         super().__init__(assoc, **more)
@@ -48,6 +48,8 @@ class GuardedSocket(AssociationSocket):
         self._heard = monotonic()
         self._is_awaiting = self._is_reading = False
         assoc.dul._run_loop_delay = _TURN
+        self._act = assoc.dul.state_machine.do_action
+        assoc.dul.state_machine.do_action = self._guarded_act
         if self._is_connected and self.socket is not None:
             self._tune(self.socket)
 
@@ -74,6 +76,20 @@ class GuardedSocket(AssociationSocket):
             primitive.result = "Evt2"
         self.provider_queue.put(primitive)
         self._ready.set()
+
+    def _guarded_act(self, event: str) -> None:
+        """What pynetdicom does with what came. Where it cannot read it its thread would die with a traceback that may
+        quote it, and the association would stand for ever."""
+        try:
+            self._act(event)
+        except Exception:
+            self.failure = "unreadable"
+            assoc = self.assoc
+            assoc.is_aborted, assoc.is_established = True, False
+            assoc._kill = assoc.dul._kill_thread = True
+            self.let_go()
+            assoc.dul.to_user_queue.put(None)  # wakes whoever waits for an answer to an association
+            assoc.dimse.msg_queue.put((None, None))  # or within one
 
     def _tune(self, raw: socket.socket) -> None:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

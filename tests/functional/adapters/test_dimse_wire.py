@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pynetdicom import build_context
 
 from adapters.dimse import open_receiver, open_source
+from adapters.dimse.wire import GuardedEntity
 from service.ingest.source import Fatal, Limits, Retriable, SourceConfig, SourceError
 from tests.support.archives import ct
 from tests.support.certificates import Certificates, make_certificates
@@ -81,13 +83,58 @@ def _http(line: socket.socket) -> None:
     line.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
-@pytest.mark.parametrize("answer", [_huge, _drip, _nothing, _http])
+def _odd_refusal(line: socket.socket) -> None:
+    line.recv(10_000)
+    line.sendall(b"\x03\x00\x00\x00\x00\x04\x00\x09\x09\x09")
+    line.recv(1000)
+
+
+@pytest.mark.parametrize("answer", [_huge, _drip, _nothing, _http, _odd_refusal])
 def test_peer_that_is_no_archive_is_left_in_time(answer: Callable[[socket.socket], None]) -> None:
     started = time.monotonic()
     with answering(answer) as port, pytest.raises(Retriable) as told:
         probe(f"dicom://{AET}@127.0.0.1:{port}")
     assert time.monotonic() - started < 4
-    assert told.value.code in ("too-large", "slow", "aborted", "cut-off")
+    assert told.value.code in ("too-large", "slow", "aborted", "cut-off", "unreadable")
+
+
+NO_COMMAND = b"\x04\x00\x00\x00\x01\x32\x00\x00\x01\x2e\x01\x03" + b"\xff" * 300
+"""A P-DATA-TF whose command set is none (PS3.8 9.3.5)."""
+
+
+def test_archive_that_answers_with_no_command_is_left_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(_peer: DimsePeer, event: Any) -> Iterator[Any]:
+        event.assoc.dul.socket.socket.sendall(NO_COMMAND)
+        time.sleep(0.2)
+        yield 0x0000, None
+
+    monkeypatch.setattr(DimsePeer, "_find", answer)
+    limits = dataclasses.replace(LIMITS, read_seconds=5.0, answer_seconds=20.0)
+    with (
+        DimsePeer() as peer,
+        closing(
+            open_source(SourceConfig("pacs", "dimse", "h1", f"dicom://{AET}@127.0.0.1:{peer.port}", limits=limits))
+        ) as source,
+    ):
+        started = time.monotonic()
+        with pytest.raises(Retriable) as told:
+            list(source.pull(None))
+    assert time.monotonic() - started < 4
+    assert told.value.code == "unreadable"
+
+
+def test_whoever_pushes_no_commands_keeps_no_place() -> None:
+    entity = GuardedEntity("PUSHER", 1.0, 5.0, 5.0, 1 << 20)
+    with DimsePeer() as peer:
+        assoc = entity.associate("127.0.0.1", peer.port, [build_context("1.2.840.10008.1.1")], AET)
+        assert assoc.is_established
+        assoc.dul.socket.socket.sendall(NO_COMMAND)
+        deadline = time.monotonic() + 3
+        while peer._server.active_associations and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not peer._server.active_associations
+        assoc.abort()
+        assoc.dul.socket.let_go()
 
 
 def test_too_many_associations_are_worth_another_try() -> None:
