@@ -22,7 +22,7 @@ from service.ingest.fhir_r4.studies import Study, accessions
 from service.ingest.fhir_r4.values import Context, Told, effective, same_system, told
 from service.ingest.fhir_r4.view import Newest, View
 from service.ingest.imaging.facts import ExamFacts, part_facts_of
-from service.ingest.imaging.resolve import resolve_exam
+from service.ingest.imaging.several import resolve_studies
 from service.ingest.port import SeriesFacts
 
 _SIDES = {
@@ -87,22 +87,13 @@ def _exam(
 ) -> ImagingExam:  # fmt: skip
     described = [pair for study in studies for pair in study.described]
     series = [one for study in studies for one in study.series]
-    procedures = [one for one in codes if one] + [one for _, study in described for one in _procedures(study)]
-    descriptions = [study.description for _, study in described if study.description]
-    facts = [*_parts(described, series), *({"Modality": one} for one in modalities)]
-    resolved = resolve_exam(
-        ExamFacts(
-            codes=tuple(_codes(procedures)),
-            procedure_words=_words(_spoken(procedures)),
-            description_words=_words(descriptions),
-            report_words=_words(report_words),
-            parts=tuple(part_facts_of(one) for one in facts),
-        ),
-        context.catalogue,
-    )
-    named = _words(
-        [*descriptions, *(str(one.facts.get("StudyDescription") or "") for one in series), *_spoken(procedures)]
-    )
+    given = [one for one in codes if one]
+    whole = _facts(given, report_words, described, series, modalities)
+    each = [_facts([], [], one.described, one.series, []) for one in studies] if len(studies) > 1 else []
+    resolved = resolve_studies(whole, each, _facts(given, [], [], [], []), context.catalogue)
+    descriptions = [study.description for _, study in described]
+    headers = [str(one.facts.get("StudyDescription") or "") for one in series]
+    named = _words([*descriptions, *headers, *_spoken([*given, *_procedures_of(described)])])
     numbers = [str(one.facts.get("AccessionNumber") or "") for one in series] + [
         (one.value or "").strip() for _, study in described for one in accessions(study)
     ]
@@ -118,6 +109,22 @@ def _exam(
         instance_count=sum(_instance_count(study) for study in studies),
         region_basis=resolved.region_basis,
         subject_conflict=conflict,
+    )
+
+
+def _facts(
+    codes: list[CodeableConcept], report_words: list[str], described: Sequence[tuple[Newest, ImagingStudy]],
+    series: Sequence[SeriesFacts], modalities: list[str],
+) -> ExamFacts:  # fmt: skip
+    """What codes, words and series say of an exam, or of one of its studies."""
+    procedures = [*codes, *_procedures_of(described)]
+    facts = [*_parts(described, series), *({"Modality": one} for one in modalities)]
+    return ExamFacts(
+        codes=tuple(_codes(procedures)),
+        procedure_words=_words(_spoken(procedures)),
+        description_words=_words(study.description for _, study in described),
+        report_words=_words(report_words),
+        parts=tuple(part_facts_of(one) for one in facts),
     )
 
 
@@ -241,6 +248,10 @@ def _modalities_of_category(report: DiagnosticReport) -> list[str]:
 
 def _procedures(study: ImagingStudy) -> list[CodeableConcept]:
     return [*concepts(study.procedureCode), *concepts(study.procedure)]
+
+
+def _procedures_of(described: Sequence[tuple[Newest, ImagingStudy]]) -> list[CodeableConcept]:
+    return [one for _, study in described for one in _procedures(study)]
 
 
 def _codes(given: Iterable[CodeableConcept]) -> list[Code]:

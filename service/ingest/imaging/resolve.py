@@ -70,9 +70,13 @@ def resolve_exam(facts: ExamFacts, catalogue: Catalogue) -> ResolvedExam:
 def _answer(parts: Iterable[ExamPart], bases: set[str], conflict: bool) -> ResolvedExam:
     kept = {one for one in parts if one.modality}
     placed = {one for one in kept if one.region} or kept
-    ordered = sorted(placed, key=lambda one: tuple(value or "" for value in _key(one)))
     basis = next((one for one in ("conflict", "words", "body-site", "code") if one in bases), "words")
-    return ResolvedExam(tuple(ordered), "conflict" if conflict else basis)
+    return ResolvedExam(sorted_parts(placed), "conflict" if conflict else basis)
+
+
+def sorted_parts(parts: Iterable[ExamPart]) -> tuple[ExamPart, ...]:
+    """The parts in an order that hangs on nothing but what they are."""
+    return tuple(sorted(parts, key=lambda one: tuple(value or "" for value in _key(one))))
 
 
 def _key(part: ExamPart) -> tuple[str | None, ...]:

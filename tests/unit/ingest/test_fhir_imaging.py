@@ -205,3 +205,53 @@ def test_laboratory_and_imaging_reports_of_one_number_are_two_reports() -> None:
     number = [{"value": "1001"}]
     both = bundle(report(results=(), identifier=number), imaging_report(identifier=number), study(), patient())
     assert sorted(read(both).reports) == ["1001", "exam/1001"]
+
+
+def two_studies(first: Json, second: Json, **more: Any) -> set[tuple[str | None, ...]]:
+    """What an exam of two studies under one report shows."""
+    site = {"bodySite": None}
+    given = [
+        study("s1", "1.2.3", series=[series("1.2.3.1", **{**site, **first.pop("series", {})})], **first),
+        study("s2", "1.2.4", series=[series("1.2.4.1", **{**site, **second.pop("series", {})})], **second),
+    ]
+    named = [{"reference": "ImagingStudy/s1"}, {"reference": "ImagingStudy/s2"}]
+    made = imaging_report(**{"code": {"text": "影像检查"}, "imagingStudy": named, **more})
+    exam = read(bundle(made, *given, patient())).exam
+    shown = {(one.region, one.laterality, one.contrast) for one in exam.parts}
+    return shown | ({("conflict", None, None)} if exam.region_basis == "conflict" else set())
+
+
+def test_studies_of_one_report_are_each_read_by_their_own_name() -> None:
+    sides = two_studies({"description": "左膝关节CT平扫"}, {"description": "右膝关节CT平扫"})
+    assert sides == {("KNEE", "L", "without"), ("KNEE", "R", "without")}
+    limbs = two_studies({"description": "左膝关节CT平扫"}, {"description": "右肩关节CT平扫"})
+    assert limbs == {("KNEE", "L", "without"), ("SHOULDER", "R", "without")}
+    trunk = two_studies({"description": "胸部CT平扫"}, {"description": "上腹部CT增强"})
+    assert trunk == {("CHEST", None, "without"), ("ABDOMEN", None, "with")}
+
+
+def test_coded_sites_and_sides_of_several_studies_stay_with_their_study() -> None:
+    knee = {"system": "http://snomed.info/sct", "code": "72696002"}
+    left, right = ({"system": "http://snomed.info/sct", "code": code} for code in ("7771000", "24028007"))
+    shown = two_studies(
+        {"description": "左膝CT平扫", "series": {"bodySite": knee, "laterality": left}},
+        {"description": "右膝CT增强", "series": {"bodySite": knee, "laterality": right}},
+    )
+    assert shown == {("KNEE", "L", "without"), ("KNEE", "R", "with")}
+
+
+@pytest.mark.parametrize(
+    ("words", "unsure"),
+    [("头颅CT平扫", True), ("右膝关节CT平扫", True), ("左膝关节CT增强", True), ("左膝及右肩关节CT", False)],
+)
+def test_name_of_the_report_that_its_studies_contradict_leaves_it_open(words: str, unsure: bool) -> None:
+    shown = two_studies(
+        {"description": "左膝关节CT平扫"}, {"description": "右肩关节CT平扫"}, code={"text": words}
+    )  # fmt: skip
+    assert (shown != {("KNEE", "L", "without"), ("SHOULDER", "R", "without")}) is unsure
+    assert ("KNEE", "L", "without") not in shown or ("conflict", None, None) in shown or not unsure
+
+
+def test_study_without_a_name_of_its_own_is_read_with_the_report_s() -> None:
+    shown = two_studies({"description": None}, {"description": "胸部CT平扫"}, code={"text": "胸部CT平扫"})
+    assert shown == {("CHEST", None, "without")}
