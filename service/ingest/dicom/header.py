@@ -17,6 +17,7 @@ from service.domain.codes import DICOM_DCM, LOINC, SNOMED_CT
 from service.domain.times import When
 from service.ingest.dicom.charsets import read_terms
 from service.ingest.dicom.elements import MAX_HEADER, Header, UnreadableDicom, read_header
+from service.ingest.dicom.rejections import KEY_OBJECTS, NONE, Rejections, read_rejections
 from service.ingest.dicom.times import iso_of, read_date, read_started
 from service.ingest.dicom.values import FileValues, Values
 from service.ingest.port import SeriesFacts
@@ -50,7 +51,8 @@ class DicomInstance:
     YYYY-MM-DD, `sex` male, female, other or None; `other_ids` are (value, issuer, type). `study_started` is the
     acquisition's time, else the series', else the study's (contract, section 3); `zone_assumed` tells that the file
     gave no offset. `facts` (JSON values, DICOM keywords) describe the series; `repairs` are the character set repairs
-    that were needed; `header_bytes` are the file's bytes up to the pixels, or its slice of a JSON document.
+    that were needed; `header_bytes` are the file's bytes up to the pixels, or its slice of a JSON document;
+    `rejections` is what it forbids, where it is a rejection note.
     """
 
     study_uid: str
@@ -69,6 +71,7 @@ class DicomInstance:
     facts: Mapping[str, object]
     repairs: tuple[str, ...]
     header_bytes: bytes
+    rejections: Rejections = NONE
 
 
 def read_dicom(source: bytes | Path, zone: tzinfo = UTC, default_charset: str = "") -> DicomInstance:
@@ -114,6 +117,7 @@ def instance_of(values: Values, zone: tzinfo, header_bytes: bytes) -> DicomInsta
         facts=facts,
         repairs=tuple(sorted(values.repairs)),
         header_bytes=header_bytes,
+        rejections=read_rejections([values]) if facts.get("Modality") == KEY_OBJECTS else NONE,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from service.domain.person import is_resident_number, resident_birth_date, resident_sex
 from service.ingest.dicom.header import DicomInstance
 from service.ingest.dicom.json_model import DicomJson
-from service.ingest.dicom.ledger import Arrival, Ledger, instance_ref, series_ref
+from service.ingest.dicom.ledger import Arrival, Ledger, instance_ref, series_ref, study_ref
 from service.ingest.fhir_r4.intake import Intake
 from service.ingest.fhir_r4.values import Context
 from service.ingest.port import Accepted, Batch, PatientFacts, PatientIdentifier, SeriesFacts, StoredResource
@@ -82,6 +82,7 @@ class _Arrived:
         for stored, instance in self.instances:
             yield stored.ref
             yield series_ref(f"{instance.study_uid}/{instance.series_uid}")
+            yield study_ref(instance.study_uid)
         for target in (*self.gone, self.series):
             if target:
                 yield series_ref(target) if "/" in target else instance_ref(target)

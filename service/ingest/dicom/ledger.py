@@ -18,6 +18,7 @@ from service.ingest.dicom.json_model import read_json_instance
 from service.ingest.port import Batch, SeriesFacts, StoredResource
 from service.ingest.strict_json import BadJson
 
+_REJECTED = hashlib.sha256(b"rejected").digest()
 _GONE = hashlib.sha256(b"deleted").digest()
 _GENERATIONS = 30_000  # the column holds 16 bits; after so many a number is taken again
 
@@ -39,6 +40,11 @@ def read_stored(body: bytes, zone: tzinfo) -> DicomInstance:
     BadJson."""
     is_json = body[128:132] != b"DICM" and body.lstrip()[:1] == b"{"
     return read_json_instance(body, zone) if is_json else read_dicom(body, zone)
+
+
+def study_ref(study_uid: str) -> str:
+    """The name of a study among the resources: whether a rejection note forbids all of it."""
+    return f"dicom-study/{study_uid}"
 
 
 @dataclass(slots=True)
@@ -66,6 +72,10 @@ class Ledger:
     def put(self, arrival: Arrival) -> None:
         """Takes one instance. A header has no time of version: of two, the one that first arrived later counts."""
         given, instance = arrival
+        if instance.rejections.notes:
+            return self._reject(instance, given.document_id)
+        if self._is_rejected(given.ref) or self._is_rejected(study_ref(instance.study_uid)):
+            return self._note(instance, "ignored", "rejected")
         generation = self._generation(_series_of(instance))
         stored = replace(given, rank=generation)
         old = self._find(stored.ref)
@@ -82,6 +92,26 @@ class Ledger:
             self._uncount(old)
         self._count(stored, instance, outcome)
         return None
+
+    def _reject(self, note: DicomInstance, document_id: int) -> None:
+        """Does as a rejection note says, also to what comes after it."""
+        self._note(note, "ignored", "rejection-note")
+        mark = StoredResource("", _REJECTED, None, 0, document_id, 0, 0)
+        for ref in map(instance_ref, note.rejections.images):
+            old = self._find(ref)
+            if old is not None and old.sha256 not in (_GONE, _REJECTED):
+                self._uncount(old)
+            self._set(replace(mark, ref=ref))
+        if note.rejections.study:
+            added = {_series_of(one) for one in self._added.values() if one.study_uid == note.study_uid}
+            stored = {f"{one.study_uid}/{one.series_uid}" for one in self._rows_of(note.study_uid) if one.instances}
+            for series in sorted(added | stored):
+                self._start_anew(series, replace(mark, ref=series_ref(series), sha256=_GONE))
+            self._set(replace(mark, ref=study_ref(note.study_uid)))
+
+    def _is_rejected(self, ref: str) -> bool:
+        found = self._find(ref)
+        return found is not None and found.sha256 == _REJECTED
 
     def put_series(self, stored: StoredResource, arrivals: Sequence[Arrival], rejected: Mapping[str, str]) -> None:
         """Takes a series that is stated whole: these instances and no others are its own."""
@@ -130,7 +160,7 @@ class Ledger:
         """What becomes of a member of a series that is stated whole; where it was counted elsewhere, no more."""
         given, instance = arrival
         old = self._find(given.ref)
-        if old is None or old.sha256 == _GONE:
+        if old is None or old.sha256 in (_GONE, _REJECTED):
             return "new"
         is_counted = old.rank == self._generation(_series_of(instance))
         if before is None or old.document_id != before.document_id:

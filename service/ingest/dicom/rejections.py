@@ -54,6 +54,9 @@ class Rejections:
         return self.notes | self.images.keys()
 
 
+NONE = Rejections()
+
+
 def read_rejections(selections: Iterable[Values | None]) -> Rejections:
     """What these key object selections reject. None stands for one of which the data set could not be had."""
     study, notes = "", set[str]()

@@ -12,10 +12,13 @@ from pydicom.sr import codes
 from pydicom.sr.coding import Code
 
 from service.ingest.dicom.elements import read_header
-from service.ingest.dicom.json_model import JsonValues
+from service.ingest.dicom.json_model import JsonValues, series_document
 from service.ingest.dicom.rejections import UNREADABLE, Rejections, read_rejections
 from service.ingest.dicom.values import FileValues
-from tests.support.archives import ct, rejection_note
+from service.ingest.pipeline import Document
+from tests.support.archives import Instance, ct, rejection_note
+from tests.support.dicom_json import array, document
+from tests.support.fhir import House
 
 IMAGES = ct(n=3, size=8)
 UIDS = [one.sop_uid for one in IMAGES]
@@ -128,3 +131,41 @@ def test_content_that_is_nested_beyond_reason_takes_the_whole_study() -> None:
     one = note()
     one.ContentSequence = [content(UIDS[1], 40)]
     assert read(one).study == UNREADABLE
+
+
+# -- notes that arrive as files: pushed, or loaded --------------------------------------------------------------------
+
+QUALITY, SAFETY = rejection_note(IMAGES[:1]), rejection_note(IMAGES[:1], "113037")
+
+
+def counted(*batches: list[Instance], again: bool = False) -> int:
+    """How many instances count once these files have come, batch after batch."""
+    house = House()
+    for one in batches:
+        house.loader.load([Document("dicom", f"{k}.dcm", file.body) for k, file in enumerate(one)])
+    if again:
+        house.loader.load([Document("dicom", "a.dcm", file.body) for one in batches for file in one], again=True)
+    return sum(one.instances for one in house.store.of("h1").series.values())
+
+
+@pytest.mark.parametrize(("note", "left"), [(QUALITY, 2), (SAFETY, 0)])
+def test_note_counts_before_after_and_among_the_images_and_again(note: Instance, left: int) -> None:
+    for batches in (
+        [IMAGES, [note]], [[note], IMAGES], [[*IMAGES, note]], [[note, *IMAGES]], [IMAGES, [note], IMAGES],
+        [IMAGES[:1], [note], IMAGES[1:]],
+    ):  # fmt: skip
+        assert counted(*batches) == left
+        assert counted(*batches, again=True) == left
+
+
+def test_note_of_one_study_leaves_another_as_it_is() -> None:
+    other = ct(n=2, name="other", size=8)
+    assert counted(IMAGES, other, [SAFETY]) == 2
+
+
+def test_archive_that_states_a_series_again_has_the_last_word() -> None:
+    house = House()
+    house.loader.load([Document("dicom", "n.dcm", SAFETY.body)])
+    stated = series_document(IMAGES[0].study_uid, IMAGES[0].series_uid, array(one.body for one in IMAGES), {})
+    house.loader.load([document(stated)])
+    assert house.exam.instance_count == 3
