@@ -48,6 +48,7 @@ def _print_json(waiting: list[StoredRejection]) -> None:
             "id": one.id,
             "institution": one.institution,
             "file": one.name,
+            "record": one.record or None,
             "place": one.place,
             "code": one.code,
             "reason": one.reason,
@@ -71,7 +72,9 @@ def _print_table(waiting: list[StoredRejection], everything: bool) -> None:
     for title in ("id", "institution", "file", "place", "code", "reason", *(["state"] if everything else [])):
         table.add_column(title, overflow="fold")
     for one in waiting:
-        cells = (str(one.id), one.institution, one.name, one.place, one.code, one.reason, _state(one))
+        # the documents of a source hold many records: its people know them by their names, not by our places
+        name = one.name if not one.record or one.record in one.name else f"{one.name}/{one.record}"
+        cells = (str(one.id), one.institution, name, one.place, one.code, one.reason, _state(one))
         table.add_row(*(Text(cell) for cell in cells[: len(table.columns)]))  # as text: a file name is no markup
     open_console().print(table)
 

@@ -89,7 +89,8 @@ class Accepted:
 @dataclass(frozen=True, slots=True)
 class StoredRejection:
     """A rejection with its id, its document's name and media type, and since when it waits. `resolved_at`: it waits no
-    more, `is_superseded`, because a later version of the same record could be used."""
+    more, `is_superseded`, because a later version of the same record could be used. `record`: the resource or series
+    that it is, as its source calls it, by its pseudonym where that tells of a patient; "": not known."""
 
     id: int
     institution: str
@@ -102,6 +103,7 @@ class StoredRejection:
     rejected_at: datetime
     resolved_at: datetime | None = None
     is_superseded: bool = False
+    record: str = ""
 
 
 @dataclass(frozen=True, slots=True)

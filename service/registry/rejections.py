@@ -143,6 +143,7 @@ def listed(
             from_us(row.rejected_at),
             from_us_or_none(row.resolved_at),
             row.is_superseded,
+            row.ref or "",
         )
         for row in conn.execute(statement)
     ]

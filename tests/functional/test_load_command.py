@@ -51,6 +51,7 @@ def test_bad_neighbour_is_rejected_listed_and_retried_while_the_good_is_loaded(s
     }
     table = shell.run("rejected", "list", "--institution", HOSPITAL)
     assert "Bundle.entry[0].resource.code" in table.stdout
+    assert "bad.json/Observation/o9" in table.stdout
     retried = shell.run("rejected", "retry", str(listed[0]["id"]))
     assert retried.returncode == 3
     assert len(json.loads(shell.run("rejected", "list", "--json").stdout)) == 2

@@ -66,6 +66,8 @@ GOOD = version("2026-11-20T09:00:00Z")
 def test_a_record_that_comes_good_in_a_later_version_waits_no_more_and_says_why(feed: Feed, bad: RawRecord) -> None:
     feed.give(*pulled.everything(2), bad)
     assert [superseded for _, superseded in feed.letters()] == [False]
+    with feed.parts.database.read() as conn:
+        assert [one.record for one in rejections.waiting(conn, feed.parts.keys)] == [KEY]
     feed.give(GOOD)
     assert feed.letters() == []
     assert [superseded for _, superseded in feed.letters(done=True)] == [True]
