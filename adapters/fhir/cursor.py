@@ -17,7 +17,8 @@ from msgspec import Struct
 
 from service.ingest.source import Cursor
 
-_MOST_UNREAD = 50
+MOST_UNREAD = 50
+"""Times left out at once; a type that needs more is not read any further."""
 
 
 class TypeState(Struct, omit_defaults=True):
@@ -61,7 +62,7 @@ class TypeState(Struct, omit_defaults=True):
         """Goes past times that cannot be read, and remembers them."""
         self.moved(until)
         if (since, until) not in self.unread:
-            self.unread = [*self.unread, (since, until)][-_MOST_UNREAD:]
+            self.unread = [*self.unread, (since, until)]
 
     def finish(self) -> None:
         """The search is at its end: everything up to `reached` has been seen."""

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
-from adapters.fhir.cursor import TypeState, instant
+from adapters.fhir.cursor import MOST_UNREAD, TypeState, instant
 from adapters.fhir.pages import Page, Row
 from adapters.fhir.questions import LOCAL, Server, shifts
 from service.ingest.source import FHIR_JSON, Fatal, RawRecord, Retriable, Skippable
@@ -94,8 +94,10 @@ class Sweep:
                 yield from self._narrowed(middle, until, skipped)
                 return
             skipped.append(since)
-            if len(skipped) > _MOST_SKIPPED:
+            if len(skipped) > _MOST_SKIPPED or len(self._state.unread) >= MOST_UNREAD:
                 raise  # this is more than some bad resources
+            if len(skipped) == 1 and not self._answers_of_nothing():
+                raise  # nor is it a resource
             self._state.leave_out(since, until)
             yield Page([self._left_out(since)])
 
@@ -125,6 +127,14 @@ class Sweep:
             page = self._next(url)
             found.append(page)
         return found
+
+    def _answers_of_nothing(self) -> bool:
+        """Whether the server answers when asked for times in which nothing can have changed."""
+        try:
+            self._all(_OLDEST - _NARROWEST, _OLDEST)
+        except (Retriable, _Expired):
+            return False
+        return True
 
     def _left_out(self, since: datetime) -> Row:
         reason = f"the server fails when asked for what changed in the second from {instant(since)} on; ask its vendor"

@@ -320,6 +320,8 @@ def test_server_that_fails_altogether_is_not_read_past(server: FhirServer) -> No
     for _ in range(4):
         with pytest.raises(Retriable):
             pull(config_of(server.url, {"types": ["Observation"]}), given.cursor, into=given)
+    assert "unread" not in given.cursor["types"]["Observation"]
+    assert not given.problems
     server.faults.broken_paths = set()
     config = config_of(server.url, {"types": ["Observation"]})
     healed = pull(config, given.cursor)
