@@ -4,10 +4,11 @@ of another (右肩)."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from service.domain.catalogue import Catalogue
 from service.domain.report import ExamPart
-from service.ingest.imaging.facts import ExamFacts
+from service.ingest.imaging.facts import ExamFacts, PartFacts
 from service.ingest.imaging.regions import are_related
 from service.ingest.imaging.resolve import ResolvedExam, resolve_exam, sorted_parts
 
@@ -24,7 +25,8 @@ def resolve_studies(
         return resolve_exam(whole, catalogue)
     apart = [resolve_exam(one, catalogue) for one in each]
     parts = {part for one in apart for part in one.parts}
-    said = resolve_exam(report, catalogue).parts
+    modalities = sorted({part.modality for one in each for part in one.parts})
+    said = resolve_exam(replace(report, parts=tuple(map(PartFacts, modalities))), catalogue).parts
     sure = all(one.parts and one.region_basis != "conflict" for one in apart) and all(part.region for part in parts)
     if not sure or not all(_is_borne_out(one, parts, catalogue) for one in said):
         return resolve_exam(whole, catalogue)

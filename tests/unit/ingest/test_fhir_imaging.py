@@ -242,7 +242,16 @@ def test_coded_sites_and_sides_of_several_studies_stay_with_their_study() -> Non
 
 @pytest.mark.parametrize(
     ("words", "unsure"),
-    [("头颅CT平扫", True), ("右膝关节CT平扫", True), ("左膝关节CT增强", True), ("左膝及右肩关节CT", False)],
+    [
+        ("头颅CT平扫", True),
+        ("右膝关节CT平扫", True),
+        ("右膝关节", True),
+        ("左膝关节CT增强", True),
+        ("增强", True),
+        ("左膝及右肩关节CT", False),
+        ("左膝、右肩", False),
+        ("平扫", False),
+    ],
 )
 def test_name_of_the_report_that_its_studies_contradict_leaves_it_open(words: str, unsure: bool) -> None:
     shown = two_studies(
