@@ -262,7 +262,8 @@ def _row(body: bytes, peek: _Peek, entry: _Entry, mode: str | None, asked: str, 
     kind = peek.resource_type or asked
     name = str(peek.id) if peek.id is not None else _name_in(entry.full_url, kind)
     if not ID.fullmatch(name):
-        return _unusable(body, BadJson("bad-id", "its id cannot be used: it has blanks, / # | or ?, or more than 120 characters"), kind)
+        told = "its id cannot be used: it has blanks, / # | or ?, or more than 120 characters"
+        return _unusable(body, BadJson("bad-id", told), kind)
     stamp = peek.meta.last_updated if peek.meta else None
     if stamp is None and method and entry.response:
         stamp = entry.response.last_modified
