@@ -249,7 +249,9 @@ def _of_the_feed(settings: SourceSettings, known: SourceState, now: datetime) ->
             f"来源系统的时间比本机快 {span(-lag, 'zh')}：请校时",
             f"its newest change lies {span(-lag, 'en')} in the future: set its clock, or ours",
         )
-    elif not _is_up_to_date(known) and settings.expect_every < lag - max(settings.overlap, 4 * settings.every):
+    elif known.error_code or _is_up_to_date(known):
+        return  # why a run that failed did not come to its end is told by its error
+    elif settings.expect_every < lag - max(settings.overlap, 4 * settings.every):
         yield Warn(
             "behind",
             f"落后 {span(lag, 'zh')}：正在追赶，或拉取速度跟不上",

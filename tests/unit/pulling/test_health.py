@@ -89,6 +89,7 @@ def test_an_archive_that_is_listened_to_is_running_and_warns_when_it_falls_silen
     (known(received_at=None, watermark=None, finished_at=None), []),  # its first run is not complete yet
     (known(watermark=26 * HOUR, started_at=HOUR / 60), ["behind"]),
     (known(watermark=26 * HOUR, finished_at=None), ["behind"]),
+    (known(watermark=26 * HOUR, started_at=HOUR / 60, error_code="unauthorised", error_class="fatal"), []),
     (known(watermark=24 * HOUR, started_at=HOUR / 60), []),
     (known(watermark=90 * HOUR), []),  # a complete run: nothing newer was there
     (known(watermark=-HOUR), ["clock"]),
