@@ -80,10 +80,6 @@ class Pulling(RuleBasedStateMachine):
     @precondition(lambda self: self.peer.there)
     @rule(which=st.integers(0, 99))
     def vanish(self, which: int) -> None:
-        """Of what was pulled: what nobody saw before it vanished, and comes back with a time of long ago, no question
-        by time can find."""
-        self.peer.now += timedelta(seconds=1)
-        self.pull(False)
         reports = sorted(one for one in self.peer.there if not one.startswith("Patient/"))
         if reports:
             self.peer.vanish(reports[which % len(reports)])
@@ -95,9 +91,7 @@ class Pulling(RuleBasedStateMachine):
 
     @rule(minutes=st.integers(1, 30))
     def time_goes_by(self, minutes: int) -> None:
-        for _ in range(minutes):
-            self.peer.now += timedelta(minutes=1)
-            self.peer.commit_overdue()
+        self.peer.now += timedelta(minutes=minutes)
 
     @rule(twice=st.booleans())
     def pull(self, twice: bool) -> None:

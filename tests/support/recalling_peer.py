@@ -4,7 +4,7 @@ wrong, records that vanish and return."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,32 +43,20 @@ class Peer:
                 self.there[key] = (at, body)
                 self.gone.pop(key, None)
 
-    def commit_overdue(self) -> None:
-        """No transaction stays open longer than the overlap."""
-        overdue = [one for one in self.begun if one[0] <= self.now - OVERLAP + timedelta(minutes=1)]
-        self.begun = [one for one in self.begun if one not in overdue]
-        self.commit(overdue)
-
     def vanish(self, key: str) -> None:
         """The record is there no more, and nothing says so."""
         self.gone[key] = self.there.pop(key)
 
     def come_back(self, key: str) -> None:
-        """It is there again as it was, with the time it had while a question by time still finds it; else as of now."""
-        at, body = self.gone.pop(key)
-        if at <= self.now - OVERLAP:
-            self.now += timedelta(seconds=1)
-            at, told = self.now, json.loads(body)
-            told["meta"]["lastUpdated"] = at.isoformat(timespec="milliseconds")
-            body = json.dumps(told, ensure_ascii=False).encode()
-        self.there[key] = (at, body)
+        """It is there again as it was, with the time it had."""
+        self.there[key] = self.gone.pop(key)
 
 
 @dataclass
 class PeerSource:
-    """Asks the peer as a FHIR server is asked: by time, in pages, and a list of everything at the end. `fail_at`: the
-    batch before which it cannot be reached; `twice`: every batch comes again; `meanwhile`: what happens between two
-    batches."""
+    """Asks the peer as a FHIR server is asked: by time, in pages, a list of everything at the end, and by key.
+    `fail_at`: the batch before which it cannot be reached; `twice`: every batch comes again; `meanwhile`: what happens
+    between two batches."""
 
     peer: Peer
     fail_at: int | None = None
@@ -101,7 +89,20 @@ class PeerSource:
             last = found[-1]
             if self.meanwhile:
                 self.meanwhile()
-        yield Pulled((), batch.cursor, scope="all", listing=Listing("all", frozenset(self.peer.there)))
+        yield Pulled((), batch.cursor, scope="all", listing=self._listing())
+
+    def fetch(self, keys: Sequence[str]) -> Iterator[Pulled]:
+        """Those of these that are there now."""
+        for n in range(0, len(keys), PAGE):
+            part = [key for key in keys[n : n + PAGE] if key in self.peer.there]
+            records = tuple(RawRecord(key, FHIR_JSON, self.peer.there[key][1]) for key in part)
+            yield Pulled(records, {}, scope="all", asked=frozenset(keys[n : n + PAGE]))
+            if self.meanwhile:
+                self.meanwhile()
+
+    def _listing(self) -> Listing:
+        keys = frozenset(self.peer.there)
+        return Listing("all", keys, keys, {key: at for key, (at, _) in self.peer.there.items()})
 
     def check(self) -> Readiness:
         """Nothing was looked at."""
