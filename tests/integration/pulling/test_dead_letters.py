@@ -106,9 +106,10 @@ def test_neighbours_and_other_sources_make_nothing_good(feed: Feed) -> None:
     assert feed.letters() == [("not-json", False)]
 
 
-def test_a_series_whose_metadata_failed_and_comes_waits_no_more(feed: Feed) -> None:
+@pytest.mark.parametrize("refused", ["series/1.2.3/1.2.3.4", "study/1.2.3"])
+def test_a_series_or_study_that_was_refused_and_comes_waits_no_more(feed: Feed, refused: str) -> None:
     key = "series/1.2.3/1.2.3.4"
-    bad = RawRecord(key, DICOM_JSON, key.encode(), problem=("server-error", "the archive failed in two runs"))
+    bad = RawRecord(refused, DICOM_JSON, key.encode(), problem=("server-error", "the archive failed in two runs"))
     instance = {
         "00080016": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.2"]},
         "00080018": {"vr": "UI", "Value": ["1.2.3.4.5"]},
