@@ -96,10 +96,19 @@ def error_of(error: Exception, asked: str) -> SourceError:
     return Retriable("cut-off", f"{asked}: the connection broke, or what came is not HTTP")
 
 
+_CERTIFICATE = {  # X509_V_ERR_* of OpenSSL
+    9: "is not valid yet: compare the clocks",
+    10: "has expired: its owner must renew it",
+    62: "is for another name: set the address to a name that stands in it",
+    64: "is for another name: set the address to a name that stands in it",
+}
+
+
 def _not_connected(cause: BaseException | None, asked: str) -> SourceError:
     name = type(cause).__name__
     if name == "SSLCertVerificationError":
-        return Fatal("certificate", f"{asked}: its certificate is not trusted or not for this host; set ca_file")
+        wrong = _CERTIFICATE.get(getattr(cause, "verify_code", 0), "is trusted by no authority we know: set ca_file")
+        return Fatal("certificate", f"{asked}: its certificate {wrong}")
     if name.startswith("SSL"):
         return Retriable("tls", f"{asked}: no TLS connection could be made; check protocol, port and certificates")
     return Retriable("unreachable", f"{asked}: no connection could be made; check that it runs and the way to it")

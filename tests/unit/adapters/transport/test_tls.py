@@ -32,8 +32,10 @@ def ask(address: str, **files: Path | None) -> bytes:
 def test_server_is_trusted_by_its_authority_and_its_name_only(certificates: Certificates) -> None:
     with scripted(lambda _: [reply(body=b"{}")], certificates.server_context()) as own:
         assert ask(own.url, ca_file=certificates.ca) == b"{}"
-        for address, ca in ((own.url, None), (f"https://127.0.0.1:{own.port}", certificates.ca)):
-            with pytest.raises(Fatal) as caught:
+        for address, ca, mend in (
+            (own.url, None, "set ca_file"), (f"https://127.0.0.1:{own.port}", certificates.ca, "is for another name"),
+        ):  # fmt: skip
+            with pytest.raises(Fatal, match=mend) as caught:
                 ask(address, ca_file=ca)
             assert caught.value.code == "certificate"
         assert len(own.received) == 1
