@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from service.pulling.readiness import Checked
 
 _STYLES = {"ok": ("✔", "green"), "warning": ("!", "yellow"), "problem": ("✘", "bold red")}
+_OUTCOMES = {"new": "新增", "updated": "更新", "unchanged": "未变", "ignored": "忽略", "rejected": "拒收"}
 _SHOWN_CODES = 20
 
 
@@ -38,7 +39,10 @@ def render(found: Checked, lang: str, zone: tzinfo, report: Path | None) -> None
         text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
         console.print(Text(f"{plain(key)}: {plain(text)[:300]}"))
     if found.sampled:
-        counts = ", ".join(f"{found.counts.total(one)} {one}" for one in OUTCOMES)
+        counts = ", ".join(
+            f"{_OUTCOMES.get(one, one)} {found.counts.total(one)}" if zh else f"{found.counts.total(one)} {one}"
+            for one in OUTCOMES
+        )
         stored = "未入库" if zh else "nothing was stored"
         console.print(Text(f"{'样本' if zh else 'sample'}: {found.sampled} ({counts}; {stored})"))
     sample = Table(box=None, pad_edge=False)

@@ -74,7 +74,7 @@ def test_a_sample_is_converted_shown_masked_and_not_stored(
 def test_in_chinese_where_asked(installed: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installed.city, "check", answering(*pulled.everything(1)))
     status, told, _ = installed.run("source", "check", "city-memory", "--lang", "zh")
-    assert (status, "city-memory: 可以接入" in told, "未入库" in told) == (0, True, True)
+    assert (status, "city-memory: 可以接入" in told, "未入库" in told, "拒收 0" in told) == (0, True, True, True)
 
 
 @pytest.mark.parametrize(("more", "said"), [
