@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -43,6 +44,12 @@ _MODALITY_OF_CATEGORY = {
     "EC": "ECG",
 }
 """v2-0074 sections that name a modality; they serve where no study does."""
+
+_WEB = re.compile(r"https?://\w", re.IGNORECASE)
+_NO_IMAGES = frozenset(
+    {"hl7-fhir-rest", "hl7-fhir-msg", "hl7v2-mllp", "secure-email", "direct-project", "ihe-xcpd", "dicom-stow-rs"}
+)
+"""Endpoint connection types (FHIR R4 valueset-endpoint-connection-type) that no image is fetched by."""
 
 _UNFINISHED = frozenset({"registered", "unknown"})
 
@@ -287,9 +294,17 @@ def _endpoints(view: View, study: Study) -> list[str]:
     for at, one in study.described:
         for reference in (*references(one.endpoint), *(e for s in one.series or () for e in references(s.endpoint))):
             followed = view.follow(at, reference, Endpoint)
-            if followed and followed[1].address and followed[1].status in ("active", None):
-                found.append(followed[1].address)
+            if followed and (address := _address(followed[1])):
+                found.append(address)
     return found
+
+
+def _address(endpoint: Endpoint) -> str | None:
+    """Where an active endpoint gives out images to whoever opens a link; None: nowhere."""
+    kinds = {code.code for one in concepts(endpoint.connectionType) for code in one.codings}
+    address = (endpoint.address or "").strip()
+    opens = _WEB.match(address) and endpoint.status in ("active", None) and not (kinds and kinds <= _NO_IMAGES)
+    return address if opens else None
 
 
 def _series_count(study: Study) -> int:

@@ -326,9 +326,10 @@ class Consent(Resource, kw_only=True, gc=False):
 
 
 class Endpoint(Resource, kw_only=True, gc=False):
-    """FHIR Endpoint."""
+    """FHIR Endpoint; `connectionType` is a Coding in R4, a list of concepts in R5."""
 
     status: str | None = None
+    connectionType: Concepts = None  # noqa: N815
     address: str | None = None
 
 

@@ -140,6 +140,28 @@ def test_r5_shaped_study_is_read() -> None:
     assert [(one.modality, one.region) for one in read(made).exam.parts] == [("CT", "CHEST")]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"address": "javascript:alert(1)"},
+        {"address": "file:///etc/passwd"},
+        {"address": "pacs"},
+        {"address": "https://"},
+        {"connectionType": {"code": "hl7v2-mllp"}},
+        {"connectionType": [{"coding": [{"code": "hl7-fhir-rest"}]}]},
+        {"connectionType": {"code": "secure-email"}},
+    ],
+)
+def test_endpoint_that_gives_out_no_images_to_a_browser_holds_none(more: Json) -> None:
+    assert read(bundle(imaging_report(), study(), endpoint(**more))).exam.images == ()
+
+
+@pytest.mark.parametrize("code", ["dicom-wado-rs", "dicom-wado-uri", "ihe-iid", "viewer-of-ours"])
+def test_endpoint_of_images_or_of_an_unknown_kind_holds_them(code: str) -> None:
+    given = endpoint(connectionType={"code": code}, address=" HTTPS://pacs/1 ")
+    assert read(bundle(imaging_report(), study(), given)).exam.images == ("HTTPS://pacs/1",)
+
+
 @pytest.mark.parametrize("status", ["off", "suspended", "entered-in-error"])
 def test_endpoint_that_is_not_active_holds_no_images(status: str) -> None:
     assert read(bundle(imaging_report(), study(), endpoint(status=status))).exam.images == ()
