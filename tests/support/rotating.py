@@ -31,11 +31,11 @@ SERIES = SeriesFacts("1.2.3", "1.2.3.1", {"PatientID": "C1", "AccessionNumber": 
 
 
 def files(count: int = 3, **more: Any) -> list[Document]:
-    """Patients with a blood count each; one of them is referred to only by a number."""
+    """Patients with a blood count each; one of them is of somebody who is known by a number only."""
     made: list[Json] = []
     for n in range(count):
         number = {"type": {"coding": [{"code": "MR"}]}, "system": "urn:city", "value": f"F{n}"}
-        subject = {"reference": f"Patient/f{n}"} if n else {"identifier": {"system": "urn:city", "value": "F0"}}
+        subject = {"reference": f"Patient/f{n}"} if n else {"identifier": {"system": "urn:city", "value": "F-1"}}
         times = {"effectiveDateTime": _YESTERDAY, "issued": _YESTERDAY}
         person = patient(f"f{n}", identifier=[number], name=[{"text": "王五"}], birthDate="1980-02-03", gender="male")
         value = observation(f"f{n}", subject=subject, effectiveDateTime=_YESTERDAY)
