@@ -37,6 +37,13 @@ def offers_images(one: JudgedCandidate) -> bool:
     return one.disclosed and bool(one.study_uid) and any(held.may_open for held in one.held_by)
 
 
+def offers_study(one: JudgedCandidate) -> bool:
+    """Whether the study may be seen because of this candidate: where a source holds it or comes to hold it, its images
+    too. Not where an archive holds it under another patient, or its radiologists rejected it."""
+    is_known = not one.held_by or any(held.may_open for held in one.held_by)
+    return one.disclosed and bool(one.study_uid) and is_known
+
+
 class _Renderer:
     def __init__(self, policy: Policy, ordered_at: datetime, public_url: str, decision_id: str) -> None:
         self.policy = policy

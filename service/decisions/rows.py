@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from service.decisions.codec import Given, encode_given
-from service.decisions.render import offers_images, render_decision
+from service.decisions.render import offers_study, render_decision
 from service.domain.decision import Decision, Evidence, OrderDecision
 from service.domain.order import MatchRequest
 from service.matching.evaluate import evaluate
@@ -109,12 +109,12 @@ def _prompt_row(one: OrderDecision, row: dict[str, Any], policy: Policy) -> dict
 
 
 def _offer_rows(decided: Decision, row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The studies whose images the decision gives the right to open."""
+    """The studies that the decision gives the right to see, with their images where a source holds them."""
     offered = {
         (one.study_uid, one.head.id, one.head.institution)
         for order in decided.orders
         for one in order.candidates
-        if one.head.id and offers_images(one)
+        if one.head.id and offers_study(one)
     }
     return [
         {"decision_id": row["id"], "study_uid": uid, "report_id": report_id, "institution": row["institution"],

@@ -20,6 +20,7 @@ from service.domain.errors import Fault, InvalidInput, NotFound
 from service.edge.parts import Parts
 from service.ingest.archive import Place
 from service.retrieval.openings import Opening
+from service.retrieval.search import Indexed
 from service.security.caller import Caller, Role
 
 ROOT = "/dicomweb"
@@ -90,12 +91,12 @@ class DicomWeb:
         make = self._rows()
         for one in await self._images.find(question.wanted, caller):
             series = [row["0020000E"]["Value"][0] for row in make.series(one, question)]
-            if series:
-                opening = await self._images.open(caller, one.held.study_uid, _decision(request))
+            if series and not isinstance(one.at, Indexed):  # no archive can be asked
+                opening = await self._images.open(caller, one.at.study_uid, _decision(request))
                 for uid in series:
                     with suppress(NotFound):  # a series that the archive has no more, or that was rejected since
                         listed = await self._images.list_instances(opening, uid)
-                        rows += [make.instance(one.held.study_uid, uid, instance) for instance in listed]
+                        rows += [make.instance(one.at.study_uid, uid, instance) for instance in listed]
         if question.sop_uids:
             rows = [row for row in rows if row["00080018"]["Value"][0] in question.sop_uids]
         return self._page(request, rows, question.offset, question.limit)

@@ -11,7 +11,7 @@ from service.dicomweb.questions import Question
 from service.domain.person import PatientFacts
 from service.ingest.archive import HeldInstance
 from service.ingest.port import SeriesFacts
-from service.retrieval.search import FoundStudy
+from service.retrieval.search import FoundStudy, Indexed
 
 Row = dict[str, dict[str, Any]]
 _FIRST_HAN = "\u3400"
@@ -38,11 +38,12 @@ class Rows:
             **_value("00080020", "DA", day),
             **_value("00080030", "TM", time),
             **_value("00080050", "SH", one.fact("AccessionNumber")),
+            **_value("00080056", "CS", one.availability),
             **_value("00080061", "CS", *modalities),
             **_value("00081030", "LO", one.fact("StudyDescription")),
-            **_value("00081190", "UR", f"{self._base}/studies/{one.held.study_uid}"),
-            **_patient(one.fact("PatientID"), one.held.institution, one.patient),
-            **_value("0020000D", "UI", one.held.study_uid),
+            **self._retrieved(one),
+            **_patient(one.fact("PatientID"), one.at.institution, one.patient),
+            **_value("0020000D", "UI", one.at.study_uid),
             **_value("00201206", "IS", len({series.series_uid for series in one.series})),
             **_value("00201208", "IS", sum(series.instances for series in one.series)),
         }
@@ -69,11 +70,16 @@ class Rows:
             **_value("00080060", "CS", str(facts.get("Modality") or "")),
             **_value("0008103E", "LO", str(facts.get("SeriesDescription") or "")),
             **_value("00180015", "CS", str(facts.get("BodyPartExamined") or "")),
-            **_value("00081190", "UR", f"{self._base}/studies/{one.held.study_uid}/series/{uid}"),
-            **_value("0020000D", "UI", one.held.study_uid),
+            **self._retrieved(one, f"/series/{uid}"),
+            **_value("0020000D", "UI", one.at.study_uid),
             **_value("0020000E", "UI", uid),
             **_value("00201209", "IS", sum(member.instances for member in members)),
         }
+
+    def _retrieved(self, one: FoundStudy, below: str = "") -> Row:
+        """Where it is retrieved; of what cannot be had nothing is said."""
+        place = f"{self._base}/studies/{one.at.study_uid}{below}"
+        return {} if isinstance(one.at, Indexed) else _value("00081190", "UR", place)
 
     def instance(self, study_uid: str, series_uid: str, one: HeldInstance) -> Row:
         """An instance as its archive lists it."""

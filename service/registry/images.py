@@ -11,14 +11,13 @@ from sqlalchemy import Connection, bindparam, select, update
 from service.domain.codes import NO_IMAGE_MODALITIES
 from service.domain.report import HeldBy
 from service.registry.bulk import ByKeys, put
+from service.registry.canonical import decode_exam
 from service.registry.columns import fit_uid
+from service.registry.ledger import CURRENT
 from service.registry.prepared import MOST_KEYS, AnySelect, Keys, Prepared
 from service.registry.series import find_series
 from service.registry.session import Session
-from service.registry.tables import (
-    image_holding,
-    source_state,
-)
+from service.registry.tables import exam, image_holding, report, source_state
 from service.security.keys import KeyRing
 
 HELD, GONE = "held", "not-held"
@@ -114,6 +113,12 @@ def holdings_by(
     return [_holding(row) for row in statement.rows(conn, tokens)]
 
 
+def studies_of_records(conn: Connection, institution: str, record_ids: Collection[int]) -> set[str]:
+    """The studies that stand in the current imaging reports of these patient records of the institution."""
+    bodies = (row.body for row in _EXAMS.rows(conn, record_ids, own=institution))
+    return {uid for body in bodies if (uid := decode_exam(body).study_uid)}
+
+
 def holding_institutions(conn: Connection) -> list[str]:
     """The institutions of which a source holds studies."""
     return list(conn.execute(_INSTITUTIONS).scalars())
@@ -161,6 +166,13 @@ _OF_SOURCE = ByKeys(
         image_holding.c.institution == bindparam("own"),
         image_holding.c.source == bindparam("by"),
         among(image_holding.c.study_uid),
+    )
+)
+_EXAMS = ByKeys(
+    lambda among: (
+        select(exam.c.body)
+        .join(report, report.c.id == exam.c.report_id)
+        .where(among(exam.c.record_id), report.c.institution == bindparam("own"), report.c.state == CURRENT)
     )
 )
 _INSTITUTIONS = select(image_holding.c.institution).distinct()

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 from threading import Lock
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -26,6 +27,19 @@ from service.security.keys import KeyRing
 _MOST_REMEMBERED = 2_000
 _GIVEN = select(decision.c.given).where(decision.c.id == bindparam("wanted"))
 _BEST_FIRST = {"held": 0, "incomplete": 1, "offline": 2}
+
+
+class Study(Protocol):
+    """A study of an institution."""
+
+    @property
+    def study_uid(self) -> str: ...
+
+    @property
+    def institution(self) -> str: ...
+
+
+AnyStudy = TypeVar("AnyStudy", bound=Study)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +80,9 @@ class Rights:
             raise NotFound("there is no such study, or no decision of this institution offers it")
         return sorted(grants, key=lambda one: (_BEST_FIRST.get(one.holding.state, 3), one.holding.source))
 
-    def visible(self, conn: Connection, caller: Caller, held: Collection[StudyHeld]) -> list[StudyHeld]:
-        """Those of `held` that the caller may open, in their order."""
-        return [one for one, _ in self._pairs(conn, caller, list(held), None)]
+    def visible(self, conn: Connection, caller: Caller, studies: Collection[AnyStudy]) -> list[AnyStudy]:
+        """Those of `studies` that the caller may see, in their order."""
+        return [one for one, _ in self._pairs(conn, caller, studies, None)]
 
     def patient_ids(self, conn: Connection, held: StudyHeld) -> frozenset[str]:
         """The PatientIDs that the headers of the study gave when it was indexed."""
@@ -78,16 +92,16 @@ class Rights:
         return frozenset(filter(None, said))
 
     def _pairs(
-        self, conn: Connection, caller: Caller, held: list[StudyHeld], decision_id: str | None
-    ) -> list[tuple[StudyHeld, Offer | None]]:
-        others = {one.study_uid for one in held if one.institution != caller.institution}
+        self, conn: Connection, caller: Caller, studies: Collection[AnyStudy], decision_id: str | None
+    ) -> list[tuple[AnyStudy, Offer | None]]:
+        others = {one.study_uid for one in studies if one.institution != caller.institution}
         offers: dict[tuple[str, str], Offer] = {}
         for offer in image_offers.offers_of(conn, caller.institution, others):
             key = (offer.holder, offer.study_uid)
             if key not in offers and decision_id in (None, offer.decision_id) and not self._is_withheld(conn, offer):
                 offers[key] = offer
-        pairs: list[tuple[StudyHeld, Offer | None]] = []
-        for one in held:
+        pairs: list[tuple[AnyStudy, Offer | None]] = []
+        for one in studies:
             if one.institution == caller.institution:
                 pairs.append((one, None))
             elif (found := offers.get((one.institution, one.study_uid))) is not None:

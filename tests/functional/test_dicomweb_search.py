@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from service.domain.person import PatientFacts, PatientIdentifier
+from service.registry.images import holdings_of, set_state
 from service.registry.ingest_store import SqlIngestStore
 from service.security.caller import Role
 from tests.support.imaging_world import ImagingWorld, chest, index
@@ -149,3 +150,44 @@ def test_study_that_is_not_to_be_had_is_not_listed(found: ImagingWorld) -> None:
     found.archive.not_held = "rejected"
     assert_problem(found.ask(found.path()), 409, "images-rejected")
     assert studies(found, f"StudyInstanceUID={found.study}") == set()
+
+
+LOADED = chest(3, "loaded", days=2, AccessionNumber="ACC7")
+
+
+def test_study_that_no_source_holds_is_listed_as_one_that_cannot_be_had(found: ImagingWorld) -> None:
+    index(found.parts, LOADED, note=None)
+    uid = LOADED[0].study_uid
+    for query in (f"StudyInstanceUID={uid}", f"PatientID={NUMBER}&StudyInstanceUID={uid}"):
+        (row,) = rows(found.ask(f"/dicomweb/studies?{query}", ISSUER))
+        assert row["00080056"]["Value"] == ["UNAVAILABLE"]
+        assert row["00201208"]["Value"] == [3]
+        assert "00081190" not in row
+    assert studies(found, f"PatientID={NUMBER}", ISSUER) == {found.study, uid}
+    (series,) = rows(found.ask(f"/dicomweb/studies/{uid}/series", ISSUER))
+    assert "00081190" not in series
+    assert rows(found.ask(f"/dicomweb/studies/{uid}/instances", ISSUER)) == []
+    assert_problem(found.ask(f"/dicomweb/studies/{uid}", ISSUER), 404, "not-found")
+    (held,) = rows(found.ask(f"/dicomweb/studies?StudyInstanceUID={found.study}"))
+    assert held["00080056"]["Value"] == ["ONLINE"]
+
+
+def test_study_that_no_source_holds_is_listed_to_others_once_a_decision_shows_it(found: ImagingWorld) -> None:
+    index(found.parts, LOADED, note=None)
+    uid = LOADED[0].study_uid
+    queries = (f"StudyInstanceUID={uid}", f"PatientID=K77&StudyInstanceUID={uid}")
+    assert [studies(found, one) for one in queries] == [set(), set()]
+    found.decide()
+    assert [studies(found, one) for one in queries] == [{uid}, {uid}]
+    assert studies(found, "PatientID=K77") == {found.study, uid}
+    assert [studies(found, one, OTHER) for one in queries] == [set(), set()]
+
+
+def test_study_that_its_archive_holds_no_more_is_not_listed_from_its_headers(found: ImagingWorld) -> None:
+    index(found.parts, LOADED)
+    uid = LOADED[0].study_uid
+    with found.parts.database.write() as conn:
+        (holding,) = holdings_of(conn, [uid])
+        set_state(conn, holding, "other-patient", 1)
+    assert studies(found, f"StudyInstanceUID={uid}", ISSUER) == set()
+    assert studies(found, f"PatientID={NUMBER}", ISSUER) == {found.study}
