@@ -20,7 +20,7 @@ from service.domain.errors import Fault, InvalidInput, NotFound
 from service.edge.parts import Parts
 from service.ingest.archive import Place
 from service.retrieval.openings import Opening
-from service.retrieval.search import Indexed
+from service.retrieval.search import KnownStudy
 from service.security.caller import Caller, Role
 
 ROOT = "/dicomweb"
@@ -91,7 +91,7 @@ class DicomWeb:
         make = self._rows()
         for one in await self._images.find(question.wanted, caller):
             series = [row["0020000E"]["Value"][0] for row in make.series(one, question)]
-            if series and not isinstance(one.at, Indexed):  # no archive can be asked
+            if series and not isinstance(one.at, KnownStudy):  # no archive can be asked
                 opening = await self._images.open(caller, one.at.study_uid, _decision(request))
                 for uid in series:
                     with suppress(NotFound):  # a series that the archive has no more, or that was rejected since

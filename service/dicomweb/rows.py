@@ -11,7 +11,7 @@ from service.dicomweb.questions import Question
 from service.domain.person import PatientFacts
 from service.ingest.archive import HeldInstance
 from service.ingest.port import SeriesFacts
-from service.retrieval.search import FoundStudy, Indexed
+from service.retrieval.search import FoundStudy, KnownStudy
 
 Row = dict[str, dict[str, Any]]
 _FIRST_HAN = "\u3400"
@@ -79,7 +79,7 @@ class Rows:
     def _retrieved(self, one: FoundStudy, below: str = "") -> Row:
         """Where it is retrieved; of what cannot be had nothing is said."""
         place = f"{self._base}/studies/{one.at.study_uid}{below}"
-        return {} if isinstance(one.at, Indexed) else _value("00081190", "UR", place)
+        return {} if isinstance(one.at, KnownStudy) else _value("00081190", "UR", place)
 
     def instance(self, study_uid: str, series_uid: str, one: HeldInstance) -> Row:
         """An instance as its archive lists it."""

@@ -44,7 +44,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Indexed:
+class KnownStudy:
     """A study whose headers came, and of which no source told: it is known, and its images cannot be had."""
 
     study_uid: str
@@ -55,14 +55,14 @@ class Indexed:
 class FoundStudy:
     """A study that the caller may see: who holds it, its series as their headers tell, its patient there."""
 
-    at: StudyHeld | Indexed
+    at: StudyHeld | KnownStudy
     series: tuple[SeriesFacts, ...]
     patient: PatientFacts | None
 
     @property
     def availability(self) -> str:
         """Instance Availability (PS3.3 C.4.23.1.1)."""
-        if isinstance(self.at, Indexed):
+        if isinstance(self.at, KnownStudy):
             return "UNAVAILABLE"
         return "OFFLINE" if self.at.state == "offline" else "ONLINE"
 
@@ -86,7 +86,7 @@ class Search:
         caller.require(Role.CLINICIAN, Role.SYSTEM)
         with self._database.read() as conn:
             held = [one for one in self._candidates(conn, wanted, caller) if one.state in _LISTED]
-            studies: list[StudyHeld | Indexed] = [*held, *self._not_held(conn, wanted, caller)]
+            studies: list[StudyHeld | KnownStudy] = [*held, *self._not_held(conn, wanted, caller)]
             visible = self._rights.visible(conn, caller, studies)
             unique = {(one.study_uid, one.institution): one for one in visible}
             found = [self._found(conn, unique[key]) for key in sorted(unique)]
@@ -112,19 +112,19 @@ class Search:
         found = images.holdings_by(conn, self._keys, PATIENT, institutions, patient_id)
         return found + images.holdings_of(conn, self._offered_to(conn, patient_id, caller))
 
-    def _not_held(self, conn: Connection, wanted: Wanted, caller: Caller) -> list[Indexed]:
+    def _not_held(self, conn: Connection, wanted: Wanted, caller: Caller) -> list[KnownStudy]:
         """The studies of which no source told: the caller's own, and what was offered to it. They are found by UID, or
         by the number under which the caller's institution knows the patient."""
         of_patient = None
         if wanted.patient_id:
             records = [one for one, _ in self._records(conn, caller.institution, wanted.patient_id)]
             own = images.studies_of_records(conn, caller.institution, records)
-            of_patient = {Indexed(uid, caller.institution) for uid in own} | self._offered(conn, records, caller)
+            of_patient = {KnownStudy(uid, caller.institution) for uid in own} | self._offered(conn, records, caller)
         by_uid = None
         if wanted.study_uids:
             offers = image_offers.offers_of(conn, caller.institution, wanted.study_uids)
-            by_uid = {Indexed(uid, caller.institution) for uid in wanted.study_uids}
-            by_uid |= {Indexed(one.study_uid, one.holder) for one in offers}
+            by_uid = {KnownStudy(uid, caller.institution) for uid in wanted.study_uids}
+            by_uid |= {KnownStudy(one.study_uid, one.holder) for one in offers}
         asked = [one for one in (of_patient, by_uid) if one is not None]
         fitting = set.intersection(*asked) if asked else set()
         held = images.holdings_of(conn, {one.study_uid for one in fitting})
@@ -136,17 +136,17 @@ class Search:
         records = [one for one, _ in self._records(conn, caller.institution, patient_id)]
         return {one.study_uid for one in self._offered(conn, records, caller)}
 
-    def _offered(self, conn: Connection, records: Collection[int], caller: Caller) -> set[Indexed]:
+    def _offered(self, conn: Connection, records: Collection[int], caller: Caller) -> set[KnownStudy]:
         """What decisions that rested on these records offered."""
         offers = image_offers.offers_for_records(conn, caller.institution, records)
-        return {Indexed(one.study_uid, one.holder) for one in offers}
+        return {KnownStudy(one.study_uid, one.holder) for one in offers}
 
     def _records(self, conn: Connection, institution: str, local_id: str) -> list[tuple[int, PatientFacts | None]]:
         tokens = self._keys.tokens(LOCAL_ID, f"{institution}|{local_id}")
         rows = _RECORDS.rows(conn, tokens, own=institution)
         return [(row.id, None if row.facts is None else open_facts(self._keys, row.id, row.facts)) for row in rows]
 
-    def _found(self, conn: Connection, at: StudyHeld | Indexed) -> FoundStudy:
+    def _found(self, conn: Connection, at: StudyHeld | KnownStudy) -> FoundStudy:
         session = Session(self._database, conn, self._keys, at.institution, 0)
         found = find_series(session, [at.study_uid]).get(at.study_uid, [])
         series = tuple(one for one in found if one.instances > 0)

@@ -263,6 +263,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("part", name=op.f("pk_key_rotation")),
     )
     op.create_table(
+        "missed_record",
+        sa.Column("ref", sa.String(length=200), nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("institution", sa.String(length=64), nullable=False),
+        sa.Column("scope", sa.String(length=200), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=True),
+        sa.Column("named_at", sa.BigInteger(), nullable=False),
+        sa.Column("tries", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("ref", "source", name=op.f("pk_missed_record")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_missed_record_source_tries"), "missed_record", ["source", "tries"], unique=False)
+    op.create_table(
         "notice",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("institution", sa.String(length=64), nullable=False),
@@ -572,6 +585,7 @@ def downgrade() -> None:
         "part",
         "order_event",
         "notice",
+        "missed_record",
         "key_rotation",
         "image_retrieval",
         "image_offer",
