@@ -180,6 +180,7 @@ def test_study_that_no_source_holds_is_listed_to_others_once_a_decision_shows_it
     found.decide()
     assert [studies(found, one) for one in queries] == [{uid}, {uid}]
     assert studies(found, "PatientID=K77") == {found.study, uid}
+    assert_problem(found.ask(f"/dicomweb/studies/{uid}"), 404, "not-found")
     assert [studies(found, one, OTHER) for one in queries] == [set(), set()]
 
 

@@ -43,7 +43,7 @@ def test_study_that_no_source_holds_has_no_images_to_open(world: World) -> None:
     found = ask(world)
     assert "images-unavailable" in codes(found)
     assert found["retrieve"]["images"] is None
-    assert rows(world, image_offer) == []
+    assert STUDY in {one.study_uid for one in rows(world, image_offer)}  # it may be seen; there is nothing to open
 
 
 def test_study_that_a_source_holds_is_opened_here(any_world: World) -> None:
@@ -52,7 +52,7 @@ def test_study_that_a_source_holds_is_opened_here(any_world: World) -> None:
     assert "images-unavailable" not in codes(found)
     link = f"{any_world.settings.public_url}/dicomweb/studies/{STUDY}?decision={found['decisionId']}"
     assert found["retrieve"]["images"] == link
-    (offer,) = rows(any_world, image_offer)
+    (offer,) = (one for one in rows(any_world, image_offer) if one.study_uid == STUDY)
     assert (offer.decision_id, offer.study_uid, offer.institution, offer.holder) == (
         found["decisionId"], STUDY, REQUESTER, ISSUER,
     )  # fmt: skip

@@ -36,7 +36,7 @@ image_offer = Table(
     Index(None, "study_uid"),
     sqlite_with_rowid=False,
 )
-"""The studies whose images a decision offered; written with it."""
+"""The studies that a decision showed, with their images where a source holds them; written with it."""
 
 image_retrieval = Table(
     "image_retrieval",
