@@ -18,7 +18,10 @@ from tests.support.dicom_json import array, document
 from tests.support.fhir import House
 
 ZONE = ZoneInfo("Asia/Shanghai")
-TEXT = st.text(st.characters(codec="gb2312", exclude_categories=("Cc",), exclude_characters="\\"), max_size=12)
+LATIN_1 = "".join(map(chr, range(0x80, 0x100)))  # in JSON `°¤` is no other than `挨` misread by the archive
+TEXT = st.text(
+    st.characters(codec="gb2312", exclude_categories=("Cc",), exclude_characters="\\" + LATIN_1), max_size=12
+)
 HAN = st.text(st.characters(codec="gb2312", min_codepoint=0x4E00, max_codepoint=0x9FA5), min_size=1, max_size=3)
 LATIN = st.from_regex(r"[A-Z][a-z]{0,8}", fullmatch=True)
 SIDES = st.sampled_from(["L", "R", "B", "U", ""])
