@@ -13,7 +13,6 @@ from adapters.fhir.questions import Params, Server
 from service.ingest.source import FHIR_JSON, Fatal, Listing, RawRecord, Skippable
 
 _LISTED_AT_ONCE = 500
-_SELDOM = 7
 _NOTHING = RawRecord("", FHIR_JSON, b"")  # a version that the search gives: its body need not be remembered
 
 
@@ -56,16 +55,16 @@ def deleted_since(server: Server, kind: str, state: TypeState) -> tuple[list[Row
 
 
 def is_listing_due(server: Server, kind: str, state: TypeState) -> bool:
-    """Whether it is time to list all that exists of a type. Beside a history that is done too, if seldom: histories
-    were seen that skip entries which share their time (hapifhir/hapi-fhir#5720)."""
+    """Whether it is time to list all that exists of a type. Beside a history that is done too: histories were seen that
+    skip entries which share their time (hapifhir/hapi-fhir#5720), and a withdrawal that is committed too late for a
+    question by time must not count a week late."""
     way = way_of(server, kind)
     if way == "none" or (way == "history" and server.options.deletions == "history"):
         return False
     if state.listed_at is None:
         state.listed_at = server.until  # all of it has just been pulled
         return False
-    hours = server.options.listing_hours * (_SELDOM if way == "history" else 1)
-    return server.until - state.listed_at >= timedelta(hours=hours)
+    return server.until - state.listed_at >= timedelta(hours=server.options.listing_hours)
 
 
 def listing_of(server: Server, kind: str) -> Listing | None:
