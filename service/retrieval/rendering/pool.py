@@ -42,8 +42,10 @@ class Renderers:
         """As `draw`, waiting."""
         child = self._children.get()
         try:
-            if child is None or not child.is_alive:
-                child = _Child()
+            if child is not None and not child.is_alive:
+                child.end()  # its end of the line is still open
+                child = None
+            child = child or _Child()
             return child.draw(data, Job(frame, view.media, view.viewport, view.window, view.quality, view.thumbnail),
                               self._seconds)  # fmt: skip
         finally:

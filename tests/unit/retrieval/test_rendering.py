@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import signal
@@ -297,6 +298,19 @@ def test_child_that_dies_or_hangs_is_replaced(renderers: Renderers, monkeypatch:
         drawn = len(renderers.draw_now(data, None, PNG))
     assert drawn or renderers.draw_now(data, None, PNG)
     assert child_of(renderers) != killed
+
+
+def test_child_found_dead_leaves_nothing_open(renderers: Renderers) -> None:
+    data = file_of(RAMP)
+    renderers.draw_now(data, None, PNG)
+    killed = child_of(renderers)
+    before = len(os.listdir("/proc/self/fd"))
+    os.kill(killed, signal.SIGKILL)
+    os.waitid(os.P_PID, killed, os.WEXITED | os.WNOWAIT)  # it is dead, and nobody has looked
+    assert renderers.draw_now(data, None, PNG)
+    gc.collect()  # what was left open is told as it goes
+    assert child_of(renderers) != killed
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 _CONFINED = """
