@@ -23,7 +23,8 @@ ID = re.compile(r"[^\s/#|?]{1,120}")
 REFERENCE_END = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/([^\s/#|?]{1,120})(?:/_history/[^/]+)?$")
 """Where a reference or a URL ends in `Type/id`, or in a version of it."""
 _NUMBER = re.compile(r'(?:^|["/])(\d{1,18})"?$')
-_OLDEST_YEAR = 1900
+OLDEST_YEAR = 1900
+"""No record was kept before; a time that is earlier is a clock's mistake."""
 _TEMPORARY = {"transient", "lock-error", "no-store", "exception", "timeout", "incomplete", "throttled", "processing"}
 _NO_ACCESS = {"security", "login", "unknown", "expired", "forbidden", "suppressed"}
 
@@ -315,4 +316,4 @@ def read_stamp(text: str | None, zone: tzinfo) -> datetime | None:
         found = parse_when(text, zone).start
     except ValueError:
         return None
-    return found if found.year >= _OLDEST_YEAR else None
+    return found if found.year >= OLDEST_YEAR else None

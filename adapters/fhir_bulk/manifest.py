@@ -13,10 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from adapters.fhir.options import IN_ORDER
+from adapters.fhir.pages import OLDEST_YEAR
 from service.ingest.source import Fatal, Retriable
 from service.ingest.strict_json import BadJson, check_own_keys, start_of_text
-
-_OLDEST_YEAR = 1900
 
 
 class Section(StrEnum):
@@ -112,6 +111,6 @@ def _read(body: bytes) -> _Page:
         raise Retriable("bad-manifest", "the manifest of the export is no JSON") from None
     if page.transaction_time.tzinfo is None:
         raise Fatal("bad-manifest", "transactionTime has no offset from UTC: the next export could not follow on it")
-    if page.transaction_time.year < _OLDEST_YEAR:
+    if page.transaction_time.year < OLDEST_YEAR:
         raise Fatal("bad-manifest", "transactionTime lies before any record was kept: set the server's clock")
     return page

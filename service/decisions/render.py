@@ -32,16 +32,11 @@ def render_decision(
 _NEVER_OFFERED = frozenset({"rejected", "other-patient", "ambiguous"})
 
 
-def offers_images(one: JudgedCandidate) -> bool:
-    """Whether the images may be opened through this service because of this candidate."""
-    return one.disclosed and bool(one.study_uid) and any(held.may_open for held in one.held_by)
-
-
 def offers_study(one: JudgedCandidate) -> bool:
     """Whether the study may be seen because of this candidate: where a source holds it or comes to hold it, its images
     too. Not where an archive holds it under another patient, or its radiologists rejected it."""
-    is_known = not one.held_by or any(held.may_open for held in one.held_by)
-    return one.disclosed and bool(one.study_uid) and is_known
+    is_at_fault = bool(one.held_by) and not any(held.may_open for held in one.held_by)
+    return one.disclosed and bool(one.study_uid) and not is_at_fault
 
 
 class _Renderer:
@@ -113,7 +108,7 @@ class _Renderer:
     def images(self, one: JudgedCandidate) -> str | None:
         """Where the images are opened: here, where a source holds them, else at their endpoint. What an archive holds
         under another patient, or its radiologists rejected, is not offered at all."""
-        if one.study_uid and offers_images(one):
+        if one.held_by and offers_study(one):
             return f"{self.base}/dicomweb/studies/{one.study_uid}?decision={self.decision_id}"
         if not one.images or any(held.state in _NEVER_OFFERED for held in one.held_by):
             return None

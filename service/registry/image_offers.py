@@ -1,4 +1,5 @@
-"""Which studies standing decisions offered, to which institution, and by which report: the right to open images."""
+"""Which studies standing decisions offered, to which institution, and by which report: the right to see them, and to
+open their images where a source holds them."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ _MOST_DECISIONS = 500
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A standing decision of `institution` that offered the images of a study of `holder`, and by which report."""
+    """A standing decision of `institution` that offered a study of `holder`, and by which report."""
 
     decision_id: str
     report_id: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select
@@ -74,7 +74,7 @@ class Session:
             names = self._names({storable(ref) for ref in secret})
             self._hidden |= {ref: names[storable(ref)] for ref in secret}
 
-    def hidden(self, refs: Iterable[str]) -> dict[str, str]:
+    def hidden(self, refs: Collection[str]) -> dict[str, str]:
         """As `hide`, for asking: a ref that stands in no column has no name, and none is drawn for it."""
         known = {ref: self._hidden[ref] for ref in refs if ref in self._hidden}
         unknown = [ref for ref in dict.fromkeys(refs) if ref not in known]
